@@ -1,0 +1,252 @@
+"""Batches of images, labels and sample weights out of the loaded splits."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from keras_mtl.data.augment import Augmentation
+from keras_mtl.data.splits import SplitData
+from keras_mtl.errors import UserError
+
+_PREFETCH = 8  # Batches ready ahead of the consumer: rides out a slow read from a mapped file.
+
+
+class TrainingBatches:
+    """An endless, seeded mix of sources, cut into epochs, that can start anywhere.
+
+    Every batch holds the same number of images of each source (`counts`), in blocks in the order of the sources:
+    first those of `data[0]`, then those of `data[1]`, and so on, so that a source's sub-batch is a static slice.
+    Each source is a stream of passes over its images, each pass in an order of its own; a batch takes the next
+    of every stream. What is in a batch, augmentation included, depends on (seed, epoch, step) and the data
+    alone: a run that is resumed at a step sees what the unbroken one would have seen, bit for bit.
+
+    Args:
+        data: the sources' train splits, all of one image size.
+        tasks: names of the tasks, the keys of labels and sample weights.
+        batch_size: images in a batch, at least one for each source.
+        mix: "size" for each source's share by its number of images, "equal", or ratios by source name.
+        seed: of order and augmentation.
+        augment: the random changes of images; None for none.
+
+    Attributes:
+        counts: images of each source in a batch, in the order of `data`.
+        steps_per_epoch: batches until the source that takes the longest was seen once; others repeat.
+        epoch: which epoch the next iteration is of. Plain, set by the caller.
+        first_step: at which step that iteration starts. Plain, set by the caller.
+
+    Raises:
+        UserError: no data, a batch smaller than the number of sources, or an unknown mix.
+
+    Example:
+        >>> pixels, ages = np.zeros([6, 8, 8, 3], np.uint8), np.ones(6, np.float32)
+        >>> faces = SplitData("faces", pixels, list("abcdef"), {"age": ages})
+        >>> batches = TrainingBatches([faces], ["age"], batch_size=2, mix="size", seed=0, augment=None)
+        >>> [images.shape[0] for images, labels, sample_weight in batches.dataset()]
+        [2, 2, 2]
+    """
+
+    def __init__(
+        self,
+        data: Sequence[SplitData],
+        tasks: Sequence[str],
+        *,
+        batch_size: int,
+        mix: str | Mapping[str, float] = "size",
+        seed: int = 0,
+        augment: Augmentation | None = None,
+    ):
+        if not data:
+            raise UserError("No source to make batches of")
+        self.data = list(data)
+        self.tasks = tuple(tasks)
+        self.seed = seed
+        self.augment = augment
+        self.counts = _counts(self.data, batch_size, mix)
+        self.steps_per_epoch = max(
+            -(-len(part.keys) // count) for part, count in zip(self.data, self.counts, strict=True)
+        )
+        self.epoch = 0
+        self.first_step = 0
+        self._tables = [_label_table(part, self.tasks) for part in self.data]
+        self._order = functools.lru_cache(maxsize=2 * len(self.data))(self._permutation)
+        with tf.device("CPU:0"):
+            self._waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
+    def dataset(self) -> tf.data.Dataset:
+        """Batches for `fit`, of cardinality `steps_per_epoch`.
+
+        One iteration yields the steps from `first_step` to the end of `epoch`, as these stand when its first batch
+        is asked for, and changes nothing but the time waited. An iteration that starts at a later step ends before
+        the cardinality says so, which `fit` takes for the end of the epoch.
+
+        Returns:
+            (images uint8 [batch, height, width, 3], labels {task: float32 [batch]},
+            sample_weight {task: float32 [batch]}); where a label is missing both are 0.
+        """
+        batches = self._positions().map(self._gather, deterministic=True)
+        batches = batches.map(self._finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = self._clocked(batches.prefetch(_PREFETCH))
+        options = tf.data.Options()
+        # A buffer behind the clock would hide the consumer's wait from it.
+        options.experimental_optimization.inject_prefetch = False
+        return batches.with_options(options)
+
+    def wait_seconds(self) -> float:
+        """Seconds that the consumer has waited for batches since the last call."""
+        waited = float(self._waited.numpy())
+        self._waited.assign_sub(waited)
+        return waited
+
+    def indices(self, epoch: int, step: int) -> list[np.ndarray]:
+        """Which images of each source are in a batch: int64 [count] for each, in the order of `data`."""
+        position = epoch * self.steps_per_epoch + step
+        chosen = []
+        for source, (part, count) in enumerate(zip(self.data, self.counts, strict=True)):
+            places = np.arange(position * count, (position + 1) * count)
+            passes, offsets = np.divmod(places, len(part.keys))
+            chosen.append(
+                np.concatenate([self._order(source, int(p))[offsets[passes == p]] for p in np.unique(passes)])
+            )
+        return chosen
+
+    def _permutation(self, source: int, number: int) -> np.ndarray:
+        """The order of a source's images in its pass of this number, by the source's name and not its place."""
+        part = self.data[source]
+        return np.random.default_rng([self.seed, zlib.crc32(part.source.encode()), number]).permutation(len(part.keys))
+
+    def _positions(self) -> tf.data.Dataset:
+        """(epoch, step) from the attributes as they stand at the first request, with a finite cardinality."""
+
+        def now(_):
+            place = tf.numpy_function(lambda: np.array([self.epoch, self.first_step], np.int64), [], tf.int64)
+            return tf.ensure_shape(place, [2])
+
+        def steps(place):
+            rest = tf.data.Dataset.range(place[1], self.steps_per_epoch)
+            return rest.map(lambda step: tf.stack([place[0], step]))
+
+        some = tf.data.Dataset.from_tensors(0).map(now).flat_map(steps)
+        # How many steps are left is known only then, and Keras takes an unknown cardinality, once it has counted
+        # a short first epoch, for the length of all. A choice between this and an endless dataset, of which
+        # the second is never chosen, has an endless cardinality, which `take` makes that of a whole epoch.
+        never = tf.data.Dataset.from_tensors(tf.zeros([2], tf.int64)).repeat()
+        first = tf.data.Dataset.from_tensors(tf.zeros([], tf.int64)).repeat()
+        chosen = tf.data.Dataset.choose_from_datasets([some, never], first, stop_on_empty_dataset=True)
+        return chosen.take(self.steps_per_epoch)
+
+    def _gather(self, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def pick(place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            epoch, step = (int(number) for number in place)
+            chosen = self.indices(epoch, step)
+            images = np.concatenate([part.images[rows] for part, rows in zip(self.data, chosen, strict=True)])
+            labels = np.concatenate([table[rows] for table, rows in zip(self._tables, chosen, strict=True)])
+            seed = np.random.SeedSequence([self.seed, epoch, step]).generate_state(2)
+            return images, labels, seed.view(np.int32)
+
+        images, labels, seed = tf.numpy_function(pick, [place], (tf.uint8, tf.float32, tf.int32))
+        batch = sum(self.counts)
+        images = tf.ensure_shape(images, [batch, *self.data[0].images.shape[1:]])
+        return images, tf.ensure_shape(labels, [batch, len(self.tasks)]), tf.ensure_shape(seed, [2])
+
+    def _finish(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor):
+        if self.augment is not None:
+            images = self.augment(images, seed)
+        return _triple(images, labels, self.tasks)
+
+    def _clocked(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """The same batches; the time from a batch's request to its arrival is added to the time waited."""
+
+        def arrive(asked, batch):
+            self._waited.assign_add(tf.timestamp() - asked)
+            return batch
+
+        # `zip` asks its inputs one after the other, so the clock is read just before the batch is waited for.
+        clock = tf.data.Dataset.from_tensors(0).repeat().map(lambda _: tf.timestamp())
+        return tf.data.Dataset.zip((clock, batches)).map(arrive)
+
+
+def evaluation_batches(data: SplitData, tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
+    """All images of one source in order, unchanged.
+
+    Args:
+        data: the source's split.
+        tasks: names of the tasks.
+        batch_size: images in a batch; the last batch may be shorter.
+
+    Returns:
+        Triples as from `TrainingBatches.dataset`, with a known cardinality.
+    """
+    table = _label_table(data, tuple(tasks))
+
+    def gather(step: tf.Tensor):
+        def pick(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            rows = slice(int(step) * batch_size, (int(step) + 1) * batch_size)
+            return np.ascontiguousarray(data.images[rows]), table[rows]
+
+        images, labels = tf.numpy_function(pick, [step], (tf.uint8, tf.float32))
+        images = tf.ensure_shape(images, [None, *data.images.shape[1:]])
+        return _triple(images, tf.ensure_shape(labels, [None, len(tasks)]), tuple(tasks))
+
+    steps = -(-len(data.keys) // batch_size)
+    return tf.data.Dataset.range(steps).map(gather, deterministic=True).prefetch(2)
+
+
+def merged_evaluation_batches(data: Sequence[SplitData], tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
+    """`evaluation_batches` of all sources, one source after the other; no batch holds two sources."""
+    return functools.reduce(
+        lambda merged, more: merged.concatenate(more), [evaluation_batches(part, tasks, batch_size) for part in data]
+    )
+
+
+def _triple(images: tf.Tensor, labels: tf.Tensor, tasks: tuple[str, ...]):
+    known = tf.math.is_finite(labels)
+    values = tf.where(known, labels, 0.0)
+    weights = tf.cast(known, tf.float32)
+    return (
+        images,
+        {task: values[:, i] for i, task in enumerate(tasks)},
+        {task: weights[:, i] for i, task in enumerate(tasks)},
+    )
+
+
+def _label_table(data: SplitData, tasks: tuple[str, ...]) -> np.ndarray:
+    """float32 [n, tasks], NaN where a label is missing."""
+    missing = np.full(len(data.keys), np.nan, np.float32)
+    return np.stack([np.asarray(data.labels.get(task, missing), np.float32) for task in tasks], axis=1)
+
+
+def _counts(data: Sequence[SplitData], batch_size: int, mix: str | Mapping[str, float]) -> list[int]:
+    """Images of each source in a batch, by largest remainder, at least one of each."""
+    if batch_size < len(data):
+        raise UserError(
+            f"batch_size must be at least the number of sources, {len(data)}, so that each is in every batch. "
+            f"Received: {batch_size}"
+        )
+    shares = _shares(data, mix)
+    quotas = shares * batch_size / shares.sum()
+    counts = np.maximum(np.floor(quotas).astype(int), 1)
+    while counts.sum() < batch_size:
+        counts[np.argmax(quotas - counts)] += 1
+    while counts.sum() > batch_size:
+        counts[np.argmax(np.where(counts > 1, counts - quotas, -np.inf))] -= 1
+    return counts.tolist()
+
+
+def _shares(data: Sequence[SplitData], mix: str | Mapping[str, float]) -> np.ndarray:
+    names = [part.source for part in data]
+    if isinstance(mix, Mapping):
+        if set(mix) != set(names) or not all(0 < ratio < float("inf") for ratio in mix.values()):
+            raise UserError(
+                f"mix must have a ratio over 0 for each source and no other: {', '.join(names)}. Received: {dict(mix)}"
+            )
+        return np.array([mix[name] for name in names], float)
+    if mix == "equal":
+        return np.ones(len(data))
+    if mix == "size":
+        return np.array([len(part.keys) for part in data], float)
+    raise UserError(f"mix must be size, equal or ratios by source name. Received: {mix!r}")

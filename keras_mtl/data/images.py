@@ -1,0 +1,83 @@
+"""From encoded bytes to pixels: the same functions in training and in the exported graph.
+
+Nothing else of keras_mtl is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+
+def decode_image(data: tf.Tensor) -> tf.Tensor:
+    """Pixels of an encoded JPEG, PNG, WebP, BMP or GIF (its first frame).
+
+    Args:
+        data: string scalar, the file's bytes.
+
+    Returns:
+        uint8 [height, width, 3]; grey becomes three equal channels, transparency is dropped. A photo's Exif
+        rotation is not applied.
+    """
+    image = tf.io.decode_image(data, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def resize_images(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Square images of another size, by antialiased bilinear resampling; what isn't square is squeezed.
+
+    Args:
+        images: any numeric dtype, 0-255, [..., height, width, 3] with three or four dimensions.
+        size: the new height and width in pixels.
+
+    Returns:
+        uint8 [..., size, size, 3], rounded and clipped.
+    """
+    resized = tf.image.resize(images, [size, size], antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+
+def decode_files(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
+    """Reads, decodes and resizes image files, in parallel.
+
+    Args:
+        paths: n file names.
+        size: height and width of the result in pixels.
+
+    Returns:
+        uint8 [good, size, size, 3], in the order of `paths`; and why the others failed, by position in `paths`.
+    """
+    pixels = np.zeros([len(paths), size, size, 3], np.uint8)
+    missing = set(range(len(paths)))
+    files = tf.data.Dataset.from_tensor_slices((np.arange(len(paths)), np.asarray(paths, object).astype(str)))
+    decoded = files.map(
+        lambda i, path: (i, _read(path, size)), num_parallel_calls=tf.data.AUTOTUNE, deterministic=False
+    )
+    for indices, images in decoded.ignore_errors().batch(64):
+        pixels[indices.numpy()] = images.numpy()
+        missing -= set(indices.numpy().tolist())
+    reasons: dict[int, str] = {}
+    for i in sorted(missing):
+        # What `ignore_errors` dropped is tried again by itself, since only so the reason is known.
+        try:
+            pixels[i] = _read(tf.constant(paths[i]), size).numpy()
+        except tf.errors.OpError as error:
+            reasons[i] = _reason(error)
+    good = [i for i in range(len(paths)) if i not in reasons]
+    return (pixels[good] if reasons else pixels), reasons
+
+
+def _read(path: tf.Tensor, size: int) -> tf.Tensor:
+    return resize_images(decode_image(tf.io.read_file(path)), size)
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    if isinstance(error, tf.errors.NotFoundError):
+        return "file is missing"
+    # The message names the graph node in braces before it and the op in brackets after it.
+    message = error.message.split("}} ")[-1].split(" [Op:")[0].split("; ")[-1].strip()
+    if isinstance(error, (tf.errors.PermissionDeniedError, tf.errors.FailedPreconditionError)):
+        return f"file can't be read: {message}"
+    return f"not a readable image: {message[:160]}"

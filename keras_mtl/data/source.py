@@ -1,0 +1,175 @@
+"""What a source of labelled images is: records by split, decoded pixels, and a fingerprint of both.
+
+No TensorFlow here: a wrong `--sources` is reported before it is imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from keras_mtl.errors import UserError
+from keras_mtl.tasks import Task
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bad:
+    """A quarantined record.
+
+    Args:
+        source, split: where it was found.
+        image: its name, relative to the source's folder.
+        reason: what is wrong with it, in words.
+        unlabelled: nothing is wrong but that no wanted task has a label; such a record is left out and
+            told, but doesn't count towards the share of bad records that is put up with.
+    """
+
+    source: str
+    split: str
+    image: str
+    reason: str
+    unlabelled: bool = False
+
+
+class MissingPath(UserError):
+    """A source's file or folder isn't there."""
+
+
+@dataclasses.dataclass
+class Records:
+    """The records of one split: `images` N names, `labels` {task: float32 [N], NaN = not labelled}, `bad` the rest."""
+
+    images: list[str]
+    labels: dict[str, np.ndarray]
+    bad: list[Bad]
+
+
+class Source:
+    """A data set: its splits, the tasks it labels, how a label is read, how pixels are made, its licence.
+
+    A new kind of source is one subclass with `splits`, `records` (usually through `collect`) and one line in
+    `keras_mtl.data.sources.KINDS`; one whose pixels aren't read from files overrides `decode` and
+    `fingerprint` too.
+
+    Args:
+        name: unique among the sources of a run.
+        tasks: the tasks wanted from it, by name.
+        path: the entry's text after `KIND:`; may be empty where a kind allows it.
+        base: the folder that a relative `path` starts from; None for the working directory.
+        seed: for sources that are made, not read.
+
+    Raises:
+        UserError: there is nothing usable at `path`; MissingPath where there is nothing at all.
+    """
+
+    licence = "unknown"
+    description = ""
+    drawn = False
+    offers: tuple[str, ...] = ()
+    """The only tasks that this kind of source has labels for; empty where that is up to its files."""
+
+    def __init__(
+        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None, seed: int = 0
+    ):
+        self.name = name
+        self.declared = dict(tasks)
+        self.path = path
+        self.root = pathlib.Path(base or "").resolve()
+        self.seed = seed
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks wanted from this source, in order."""
+        return tuple(self.declared)
+
+    def splits(self) -> tuple[str, ...]:
+        """The splits it has itself, in the order of `SPLITS`."""
+        raise NotImplementedError
+
+    def records(self, split: str) -> Records:
+        """The records of one of its splits; bad ones are in `.bad`, never raised."""
+        raise NotImplementedError
+
+    def decode(self, images: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
+        """Pixels of the named images.
+
+        Returns:
+            uint8 [n, size, size, 3], the n good ones in the order of `images`; and why the others failed,
+            by their position in `images`.
+        """
+        from keras_mtl.data import images as image_files
+
+        return image_files.decode_files([str(self.root / image) for image in images], size)
+
+    def fingerprint(self, images: Sequence[str], size: int) -> str:
+        """A hash, in hexadecimal, over all that decides what `decode(images, size)` returns.
+
+        For files that is each one's name, length and time of change: reading every byte would cost as much
+        as decoding does.
+        """
+        return digest([f"files 1 {self.root} {size}", *(_stamp(self.root / image) + image for image in images)])
+
+    def split_paths(self, what: str) -> dict[str, str]:
+        """The paths of the splits, relative to `root`: one for each name that `{split}` can stand for, else all train.
+
+        Raises:
+            MissingPath: none of them exists; `what` says what was looked for.
+        """
+        if "{split}" in self.path:
+            found = {split: self.path.replace("{split}", split) for split in SPLITS}
+        else:
+            found = {"train": self.path}
+        found = {split: path for split, path in found.items() if (self.root / path).exists()}
+        if not found:
+            names = f" ({{split}} is {', '.join(SPLITS)})" if "{split}" in self.path else ""
+            raise MissingPath(f"Source {self.name}: no {what} {self.path!r}{names}")
+        return found
+
+    def collect(self, split: str, entries: Iterable[tuple[str, dict[str, object] | str]]) -> Records:
+        """Records out of (image, {task: label text}) pairs, or (image, reason) for one that is bad already.
+
+        Labels go through `Task.parse`. An image with a label that can't be read is bad as a whole: the file
+        it came from is in doubt.
+        """
+        images: list[str] = []
+        rows: list[list[float]] = []
+        bad: list[Bad] = []
+        for image, found in entries:
+            if isinstance(found, str):
+                bad.append(Bad(self.name, split, image, found))
+                continue
+            try:
+                row = [task.parse(found.get(name)) for name, task in self.declared.items()]
+            except ValueError as error:
+                bad.append(Bad(self.name, split, image, str(error)))
+                continue
+            if all(math.isnan(value) for value in row):
+                bad.append(Bad(self.name, split, image, f"no label for {' or '.join(self.tasks)}", unlabelled=True))
+                continue
+            images.append(image)
+            rows.append(row)
+        table = np.asarray(rows, np.float32).reshape(len(rows), len(self.declared))
+        return Records(images, {name: table[:, i].copy() for i, name in enumerate(self.declared)}, bad)
+
+
+def digest(lines: Iterable[str]) -> str:
+    """SHA-256 over the lines, the first 32 hexadecimal digits."""
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(line.encode("utf-8", "surrogateescape") + b"\n")
+    return total.hexdigest()[:32]
+
+
+def _stamp(path: pathlib.Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return "missing "
+    return f"{status.st_size} {status.st_mtime_ns} "

@@ -1,0 +1,109 @@
+"""The registry of kinds of sources, and `--sources` read into sources."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import pathlib
+from collections.abc import Sequence
+
+from keras_mtl.data.drawn import DrawnFaces
+from keras_mtl.data.genki4k import Genki4k
+from keras_mtl.data.smiles import Smiles
+from keras_mtl.data.source import MissingPath, Source
+from keras_mtl.data.tabular import CsvSource
+from keras_mtl.data.utkface import UtkFace
+from keras_mtl.errors import UserError
+from keras_mtl.tasks import Task
+
+KINDS: dict[str, type[Source]] = {
+    "csv": CsvSource,
+    "drawn": DrawnFaces,
+    "genki4k": Genki4k,
+    "smiles": Smiles,
+    "utkface": UtkFace,
+}
+
+GROUPS = {"drawn": ("age=drawn:", "gender=drawn:", "smile=drawn:")}
+"""Names that stand for several entries."""
+
+FORMAT = "TASK[+TASK...]=KIND:PATH"
+
+log = logging.getLogger(__name__)
+
+
+def parse_sources(
+    entries: Sequence[str], tasks: dict[str, Task], data_dir: str | pathlib.Path | None = None, seed: int = 0
+) -> list[Source]:
+    """The sources that the entries ask for.
+
+    Args:
+        entries: each `TASK[+TASK...]=KIND:PATH`, or the name of a group in `GROUPS`. A source is named after
+            its kind and its tasks, `csv_age` for instance; a second one of that name is `csv_age_2`.
+        tasks: the wanted tasks by name. What an entry labels besides is dropped, and an entry that labels
+            none of them is dropped as a whole.
+        data_dir: where relative paths start; None or empty for $KERAS_MTL_DATA, and the working directory
+            where that isn't set either.
+        seed: for sources that are made, not read.
+
+    Raises:
+        UserError: a malformed entry, an unknown kind, a path with nothing usable, or a wanted task that no
+            entry labels. TensorFlow isn't imported to find that out.
+
+    Example:
+        >>> from keras_mtl import tasks
+        >>> [source.name for source in parse_sources(["drawn"], tasks.select(["age", "smile"]))]
+        ['drawn_age', 'drawn_smile']
+    """
+    base, origin = _base(data_dir)
+    sources: list[Source] = []
+    taken: dict[str, int] = {}
+    for entry in itertools.chain.from_iterable(GROUPS.get(text.strip(), (text.strip(),)) for text in entries):
+        names, kind, path = _parse_entry(entry)
+        name = "_".join((kind, *names))
+        taken[name] = taken.get(name, 0) + 1
+        wanted = {task: tasks[task] for task in names if task in tasks}
+        if not wanted:
+            log.info("Source %s is not used: it labels none of the tasks %s", entry, ", ".join(tasks))
+            continue
+        try:
+            number = "" if taken[name] == 1 else f"_{taken[name]}"
+            sources.append(KINDS[kind](name + number, wanted, path, base=base, seed=seed))
+        except MissingPath as error:
+            raise UserError(f"{error}; {origin}") from None
+    for task in tasks:
+        if not any(task in source.tasks for source in sources):
+            raise UserError(
+                f"No source labels the task {task!r}. Received: {', '.join(entries) or 'no source'}; "
+                f"add one in the form {FORMAT}"
+            )
+    return sources
+
+
+def _parse_entry(entry: str) -> tuple[list[str], str, str]:
+    left, equals, right = entry.partition("=")
+    kind, colon, path = right.partition(":")
+    names = [name.strip() for name in left.split("+")]
+    if not equals or not colon or not all(names):
+        raise UserError(f"A source must be {FORMAT} or one of {', '.join(GROUPS)}. Received: {entry!r}")
+    if kind not in KINDS:
+        raise UserError(f"Unknown kind of source {kind!r} in {entry!r}; known kinds: {', '.join(KINDS)}")
+    if len(set(names)) != len(names):
+        raise UserError(f"Source {entry!r} names a task twice")
+    offers = KINDS[kind].offers
+    for name in names:
+        if offers and name not in offers:
+            raise UserError(f"A {kind} source labels {' and '.join(offers)}, not {name!r}. Received: {entry!r}")
+    return names, kind, path.strip()
+
+
+def _base(data_dir: str | pathlib.Path | None) -> tuple[pathlib.Path | None, str]:
+    """Where relative paths start, and a half-sentence that says why there."""
+    given, by = (data_dir, "--data_dir") if data_dir else (os.environ.get("KERAS_MTL_DATA"), "KERAS_MTL_DATA")
+    if not given:
+        return None, f"looked from the working directory {os.getcwd()}, since --data_dir and KERAS_MTL_DATA are not set"
+    base = pathlib.Path(given).expanduser()
+    if data_dir and not base.is_dir():
+        raise UserError(f"--data_dir must be a folder that exists. Received: {str(given)!r}")
+    return base, f"looked from {by}={given}"

@@ -1,0 +1,187 @@
+"""A split of all sources, ready to be trained on: pixels, labels, and what had to be left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from keras_mtl.data import cache as pixel_cache
+from keras_mtl.data.source import SPLITS, Bad, Records, Source, digest
+from keras_mtl.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass
+class SplitData:
+    """One split of one source.
+
+    Args:
+        source: the source's name.
+        images: uint8 [n, height, width, 3], in memory or mapped from the cache file.
+        keys: the n images' names.
+        labels: {task: float32 [n]}, NaN where an image isn't labelled.
+        split: the split's name.
+        fingerprint: a hash over the images' files, names, order and labels.
+    """
+
+    source: str
+    images: np.ndarray
+    keys: list[str]
+    labels: dict[str, np.ndarray]
+    split: str = ""
+    fingerprint: str = ""
+
+
+def load_split(
+    sources: Sequence[Source],
+    tasks: Iterable[str],
+    split: str,
+    *,
+    image_size: int,
+    cache_dir: str | pathlib.Path | None = None,
+    validation_fraction: float = 0.1,
+    max_bad_share: float = 0.05,
+    cache: str = "auto",
+) -> tuple[list[SplitData], list[Bad]]:
+    """Loads a split of every source that has it.
+
+    A source without a validation split of its own has one cut off its train split: the images whose names'
+    hash is among the lowest `validation_fraction` of all hashes. So the same picture is on the same side in
+    every run and source, whatever the seed and whatever pictures are added.
+
+    Args:
+        sources: as from `parse_sources`.
+        tasks: the names of the wanted tasks.
+        split: "train", "validation" or "test".
+        image_size: height and width in pixels.
+        cache_dir: where decoded pixels are kept; None for `cache.default_folder()`.
+        validation_fraction: share of train, from 0 up to but not including 1.
+        max_bad_share: the largest share of bad records, by source, that is put up with.
+        cache: "memory", "file", "none", or "auto" for memory up to 2 GiB of pixels and the file beyond.
+
+    Returns:
+        One `SplitData` for each source that has the split, in the order of `sources`; and the quarantined records.
+
+    Raises:
+        UserError: no source has the split, one has nothing in it, or too much of it is bad.
+    """
+    if split not in SPLITS:
+        raise UserError(f"split must be one of {', '.join(SPLITS)}. Received: {split!r}")
+    if not 0 <= validation_fraction < 1:
+        raise UserError(f"validation_fraction must be from 0 to below 1. Received: {validation_fraction}")
+    found = [(source, _records(source, split, validation_fraction)) for source in sources]
+    parts = [(source, records) for source, records in found if records is not None]
+    _check_tasks(sources, [source for source, _ in parts], tasks, split)
+    for source, records in parts:
+        _check_share(source.name, split, records, max_bad_share)
+    mode = pixel_cache.choose_mode(cache, sum(len(records.images) for _, records in parts), image_size)
+    data: list[SplitData] = []
+    bad: list[Bad] = []
+    for source, records in parts:
+        data.append(_load(source, split, records, image_size, cache_dir, mode))
+        _check_share(source.name, split, records, max_bad_share)
+        _tell(source.name, split, records)
+        bad += records.bad
+    return data, bad
+
+
+def in_validation(images: Sequence[str], fraction: float) -> np.ndarray:
+    """Which images a cut-off validation split takes.
+
+    The hash is over the last two parts of the name, so that it is the same from wherever the path starts. Where
+    no hash is low enough the lowest is taken, so that a few images still give both splits.
+
+    Args:
+        images: n names.
+        fraction: share of them, from 0 to below 1; 0 takes none.
+
+    Returns:
+        bool [n].
+    """
+    if fraction == 0 or not images:
+        return np.zeros(len(images), bool)
+    names = ("/".join(pathlib.PurePath(image).parts[-2:]) for image in images)
+    hashes = np.array([int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64 for name in names])
+    return hashes < max(fraction, np.nextafter(hashes.min(), 1))
+
+
+def _records(source: Source, split: str, fraction: float) -> Records | None:
+    """The source's records of the split, None where it has no such split."""
+    own = source.splits()
+    cut = "train" in own and "validation" not in own and fraction > 0 and split != "test"
+    if not cut:
+        return source.records(split) if split in own else None
+    records = source.records("train")
+    wanted = in_validation(records.images, fraction) == (split == "validation")
+    bad_wanted = in_validation([bad.image for bad in records.bad], fraction) == (split == "validation")
+    return Records(
+        [image for image, take in zip(records.images, wanted, strict=True) if take],
+        {task: values[wanted] for task, values in records.labels.items()},
+        [dataclasses.replace(bad, split=split) for bad, take in zip(records.bad, bad_wanted, strict=True) if take],
+    )
+
+
+def _load(
+    source: Source, split: str, records: Records, size: int, cache_dir: str | pathlib.Path | None, mode: str
+) -> SplitData:
+    """Loads the pixels; images that turn out bad move from the records' good ones to `records.bad`."""
+    fingerprint = source.fingerprint(records.images, size)
+    pixels, reasons = pixel_cache.load_pixels(source, records.images, size, fingerprint, cache_dir, mode)
+    records.bad += [Bad(source.name, split, records.images[i], reason) for i, reason in sorted(reasons.items())]
+    good = [i for i in range(len(records.images)) if i not in reasons]
+    records.images = [records.images[i] for i in good]
+    records.labels = {task: values[good] for task, values in records.labels.items()}
+    labels = (f"{task} {values.tobytes().hex()}" for task, values in records.labels.items())
+    whole = digest([fingerprint, *records.images, *labels])
+    return SplitData(source.name, pixels, records.images, records.labels, split, whole)
+
+
+def _check_tasks(sources: Sequence[Source], used: Sequence[Source], tasks: Iterable[str], split: str) -> None:
+    """Every task needs training images; in another split one without any is only told."""
+    if not used:
+        has = "; ".join(f"{source.name} has {', '.join(source.splits())}" for source in sources)
+        hint = " (validation_fraction is 0, so none is cut off train)" if split == "validation" else ""
+        raise UserError(f"No source has the split {split!r}{hint}: {has}")
+    for task in tasks:
+        if not any(task in source.tasks for source in used):
+            message = f"No source that labels the task {task!r} has the split {split!r}"
+            if split == "train":
+                raise UserError(f"{message}; add one to --sources or leave the task out of --tasks")
+            log.warning("%s: it is left without figures there", message)
+
+
+def _check_share(source: str, split: str, records: Records, most: float) -> None:
+    bad = [one for one in records.bad if not one.unlabelled]
+    total = len(records.images) + len(bad)
+    first = f"; the first: {bad[0].image}: {bad[0].reason}" if bad else ""
+    if not records.images:
+        unlabelled = len(records.bad) - len(bad)
+        raise UserError(
+            f"Source {source}, split {split}: nothing is left of it ({len(bad)} bad records, "
+            f"{unlabelled} without a label){first}"
+        )
+    if len(bad) > most * total:
+        raise UserError(
+            f"Source {source}, split {split}: {len(bad)} of {total} records are bad, more than "
+            f"max_bad_share={most:g} allows{first}"
+        )
+
+
+def _tell(source: str, split: str, records: Records) -> None:
+    total = len(records.images) + len(records.bad)
+    log.info("%s, %s: %d images", source, split, len(records.images))
+    for what, some in (
+        ("bad", [bad for bad in records.bad if not bad.unlabelled]),
+        ("without a label for the wanted tasks", [bad for bad in records.bad if bad.unlabelled]),
+    ):
+        if some:
+            log.warning(
+                "%s, %s: %d of %d records are %s and left out; the first: %s: %s",
+                *(source, split, len(some), total, what, some[0].image, some[0].reason),
+            )

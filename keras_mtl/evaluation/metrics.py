@@ -1,0 +1,163 @@
+"""The metrics of each task kind, in one list that a user may extend.
+
+A metric is computed for many weightings of the same images at once. That makes a bootstrap a handful of
+matrix products: a resample is the images weighted by how often each was drawn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+# The least probability that log_loss takes a model at its word for: float32's spacing at 1.
+SMALLEST_PROBABILITY = 2.0**-23
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A figure that says how good predictions are.
+
+    Args:
+        name: what it is called in tables and files.
+        kinds: the task kinds that it is for.
+        compute: (labels, predictions, weights) -> float64 [R], NaN where undefined. labels: int64 [N] class
+            indices, or float64 [N] for regression; predictions: float64 [N] values, or [N, K] probabilities;
+            weights: float64 [R, N], how much each image counts in each of R weightings.
+        better: "higher", "lower" or "zero" (the nearer to 0 the better).
+        unit: "share" (0 to 1, shown in percent), "label" (the task's own unit), "ranks", or "" for a bare number.
+        meaning: one line for a reader of the table.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    compute: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    better: str
+    unit: str = ""
+    meaning: str = ""
+
+    def __call__(self, labels: np.ndarray, predictions: np.ndarray) -> float:
+        """The metric with every image counted once; NaN where it is undefined."""
+        return float(self.compute(labels, predictions, np.ones((1, len(labels))))[0])
+
+
+def from_plain(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable:
+    """Makes `Metric.compute` out of a function (labels, predictions) -> float, slowly: one call for each resample.
+
+    Example:
+        >>> from sklearn.metrics import cohen_kappa_score  # doctest: +SKIP
+        >>> METRICS.append(  # doctest: +SKIP
+        ...     Metric("kappa", ("multiclass",), from_plain(lambda y, p: cohen_kappa_score(y, p.argmax(-1))), "higher")
+        ... )
+    """
+
+    def compute(labels, predictions, weights):
+        drawn = [np.repeat(np.arange(len(labels)), row.astype(np.int64)) for row in weights]
+        return np.array([function(labels[index], predictions[index]) for index in drawn], np.float64)
+
+    return compute
+
+
+def metrics_for(kind: str) -> dict[str, Metric]:
+    """The metrics of a task kind by name, in the list's order; a later entry replaces one of the same name."""
+    return {metric.name: metric for metric in METRICS if kind in metric.kinds}
+
+
+def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below, NaN where below is 0."""
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+
+
+def _mean_of(each: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable:
+    """`Metric.compute` for a mean over images of `each(labels, predictions)` [N]."""
+
+    def compute(labels, predictions, weights):
+        return _divide(weights @ each(labels, predictions).astype(np.float64), weights.sum(1))
+
+    return compute
+
+
+def _error(labels, predictions):
+    return predictions - labels
+
+
+def _rank_error(labels, predictions):
+    return np.abs(predictions.argmax(-1) - labels)
+
+
+def _negative_log_probability(labels, predictions):
+    shares = predictions / predictions.sum(-1, keepdims=True)
+    return -np.log(np.maximum(shares[np.arange(len(labels)), labels], SMALLEST_PROBABILITY))
+
+
+def _rmse(labels, predictions, weights):
+    return np.sqrt(_mean_of(lambda y, p: _error(y, p) ** 2)(labels, predictions, weights))
+
+
+def _class_counts(labels, predictions, weights) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weighted numbers [R, K] of the images of each class, of those predicted so, and of those predicted rightly."""
+    one_hot = np.eye(predictions.shape[-1])
+    actual, predicted = one_hot[labels], one_hot[predictions.argmax(-1)]
+    return weights @ actual, weights @ predicted, weights @ (actual * predicted)
+
+
+def _balanced_accuracy(labels, predictions, weights):
+    """Mean recall of the classes that are there; undefined where only one is."""
+    actual, _, right = _class_counts(labels, predictions, weights)
+    recall, there = _divide(right, actual), actual > 0
+    mean = np.where(there, recall, 0).sum(1) / np.maximum(there.sum(1), 1)
+    return np.where(there.sum(1) > 1, mean, np.nan)
+
+
+def _f1_by_class(labels, predictions, weights):
+    """2 right / (actual + predicted) [R, K], NaN for a class that neither labels nor predictions have."""
+    actual, predicted, right = _class_counts(labels, predictions, weights)
+    return _divide(2 * right, actual + predicted)
+
+
+def _f1(labels, predictions, weights):
+    return _f1_by_class(labels, predictions, weights)[:, 1]
+
+
+def _macro_f1(labels, predictions, weights):
+    scores = _f1_by_class(labels, predictions, weights)
+    there = ~np.isnan(scores)
+    return np.where(there, scores, 0).sum(1) / np.maximum(there.sum(1), 1)
+
+
+def _roc_auc(labels, predictions, weights):
+    """The chance that an image of class 1 scores above one of class 0, ties counted half; undefined with one class."""
+    scores = predictions[:, 1]
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) > 0]))
+    ordered, positive = weights[:, order], labels[order] == 1
+    ones = np.add.reduceat(ordered * positive, starts, axis=1)
+    zeros = np.add.reduceat(ordered * ~positive, starts, axis=1)
+    below = np.cumsum(zeros, axis=1) - zeros / 2
+    return _divide((ones * below).sum(1), ones.sum(1) * zeros.sum(1))
+
+
+_NAMED = ("binary", "multiclass", "ordinal")
+
+METRICS: list[Metric] = [
+    Metric("mae", ("regression",), _mean_of(lambda y, p: abs(_error(y, p))), "lower", "label", "mean absolute error"),
+    Metric("rmse", ("regression",), _rmse, "lower", "label", "root of the mean squared error"),
+    Metric(
+        "within_5",
+        ("regression",),
+        _mean_of(lambda y, p: abs(_error(y, p)) <= 5),
+        "higher",
+        "share",
+        "predicted within 5 units of the label",
+    ),
+    Metric("bias", ("regression",), _mean_of(_error), "zero", "label", "mean of predicted minus label"),
+    Metric("mae", ("ordinal",), _mean_of(_rank_error), "lower", "ranks", "mean distance between ranks"),
+    Metric("accuracy", _NAMED, _mean_of(lambda y, p: p.argmax(-1) == y), "higher", "share", "predicted rightly"),
+    Metric("within_1", ("ordinal",), _mean_of(lambda y, p: _rank_error(y, p) <= 1), "higher", "share", "one rank off"),
+    Metric("balanced_accuracy", _NAMED[:2], _balanced_accuracy, "higher", "share", "mean recall of the classes"),
+    Metric("roc_auc", ("binary",), _roc_auc, "higher", "", "area under the ROC curve; 0.5 is chance"),
+    Metric("f1", ("binary",), _f1, "higher", "", "F1 of the second class"),
+    Metric("macro_f1", ("multiclass",), _macro_f1, "higher", "", "mean of the classes' F1"),
+    Metric("log_loss", _NAMED[:2], _mean_of(_negative_log_probability), "lower", "", "mean -log(probability of label)"),
+]

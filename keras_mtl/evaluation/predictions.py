@@ -1,0 +1,93 @@
+"""A model's predictions for whole splits, as a table with readable columns."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from keras_mtl.files import replacing
+from keras_mtl.tasks import Task
+
+if TYPE_CHECKING:
+    from keras_mtl.data.splits import SplitData
+
+
+def predict_split(model, data: Sequence[SplitData], *, batch_size: int = 64) -> pd.DataFrame:
+    """Predicts every image of a split, labelled or not.
+
+    Args:
+        model: a `MultiTaskModel`.
+        data: the split, one entry for each source.
+        batch_size: images at once.
+
+    Returns:
+        One row for each image, in the order of `data`: `source`, `image`, and for each task `<task>` (the label: a
+        value or a class name, missing where there is none), `<task>_predicted`, and for classes one column
+        `<task>_<class>` with its probability, 0 to 1.
+
+    Raises:
+        ValueError: two columns would bear one name.
+    """
+    tasks: dict[str, Task] = model.tasks
+    _check_columns(tasks)
+    return pd.concat([_predict_source(model, tasks, part, batch_size) for part in data], ignore_index=True)
+
+
+def labels_and_predictions(frame: pd.DataFrame, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """A task's labels and predictions out of the table, labelled images only, as metrics want them.
+
+    Returns:
+        For regression float64 [N] and float64 [N], in the task's unit; else class indices int64 [N] and
+        probabilities float64 [N, K].
+    """
+    labelled = frame[frame[task.name].notna()]
+    if not task.classes:
+        return labelled[task.name].to_numpy(np.float64), labelled[f"{task.name}_predicted"].to_numpy(np.float64)
+    index = {name: position for position, name in enumerate(task.classes)}
+    labels = np.array([index[str(name)] for name in labelled[task.name]], np.int64)
+    return labels, labelled[[f"{task.name}_{name}" for name in task.classes]].to_numpy(np.float64)
+
+
+def write_predictions(frame: pd.DataFrame, path: str | pathlib.Path) -> None:
+    """Writes the table as CSV, whole or not at all; numbers with 7 digits, which is what float32 holds."""
+    with replacing(path) as beside:
+        frame.to_csv(beside, index=False, float_format="%.7g")
+
+
+def read_predictions(path: str | pathlib.Path, tasks: Mapping[str, Task]) -> pd.DataFrame:
+    """Reads what `write_predictions` wrote; class names stay text, whatever they look like."""
+    named = [name for name, task in tasks.items() if task.classes]
+    text = ["source", "image", *named, *(f"{name}_predicted" for name in named)]
+    return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+
+
+def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_size: int) -> pd.DataFrame:
+    from keras_mtl.data.batches import evaluation_batches
+
+    raw = model.predict(evaluation_batches(part, list(tasks), batch_size), verbose=0)
+    decoded = {name: np.asarray(values) for name, values in model.decode(raw).items()}
+    columns: dict[str, object] = {"source": [part.source] * len(part.keys), "image": list(part.keys)}
+    unlabelled = np.full(len(part.keys), np.nan)
+    for name, task in tasks.items():
+        labels, predicted = part.labels.get(name, unlabelled), decoded[name]
+        if task.classes:
+            columns[name] = [None if np.isnan(label) else task.classes[int(label)] for label in labels]
+            columns[f"{name}_predicted"] = [task.classes[best] for best in predicted.argmax(-1)]
+            columns.update({f"{name}_{label}": predicted[:, index] for index, label in enumerate(task.classes)})
+        else:
+            columns[name] = np.asarray(labels, np.float64)
+            columns[f"{name}_predicted"] = predicted.reshape(-1)
+    return pd.DataFrame(columns)
+
+
+def _check_columns(tasks: Mapping[str, Task]) -> None:
+    columns = ["source", "image"]
+    for name, task in tasks.items():
+        columns += [name, f"{name}_predicted", *(f"{name}_{label}" for label in task.classes)]
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise ValueError(f"The predictions would have two columns {twice[0]!r}: rename that task or class.")

@@ -1,0 +1,54 @@
+"""Writing files whole or not at all: beside the target first, then renamed onto it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+from keras_mtl.errors import UserError
+
+
+@contextlib.contextmanager
+def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
+    """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well.
+
+    The temporary name keeps `path`'s suffix, since some writers choose a format by it. After an
+    exception nothing is left behind and `path` is as it was.
+
+    Example:
+        >>> with replacing("runs/a/metrics.json") as beside:  # doctest: +SKIP
+        ...     beside.write_text("{}")
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    try:
+        yield beside
+        if beside.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        beside.replace(path)
+    finally:
+        if beside.is_dir():
+            shutil.rmtree(beside)
+        else:
+            beside.unlink(missing_ok=True)
+
+
+def write_json(path: str | pathlib.Path, value: object) -> None:
+    """Writes `value` as indented JSON, whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | pathlib.Path):
+    """Reads a JSON file. Raises ValueError, naming the file, where it is missing or not JSON."""
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}") from None

@@ -1,0 +1,10 @@
+"""Trunk, heads and the multitask model.
+
+Keras is imported before any module here, since importing Keras calls for this package (see
+`keras_mtl/__init__.py`): whichever comes first, every class is registered for loading afterwards.
+"""
+
+import keras as keras
+
+from keras_mtl.models.multitask import MultiTaskModel as MultiTaskModel
+from keras_mtl.models.multitask import build_model as build_model

@@ -1,0 +1,76 @@
+"""What every head offers: how many logits, what they cost, and what they mean."""
+
+from __future__ import annotations
+
+import inspect
+
+import keras
+
+from keras_mtl.errors import UserError
+from keras_mtl.tasks import Task
+
+
+class Head:
+    """How a task is predicted from a vector of logits.
+
+    A head is three things: the number of logits (`units`), the loss of each sample (`losses`) and what
+    a person reads (`decode`). The layer that makes the logits, the Keras loss and the metrics are the
+    same for all heads. A new head is a subclass in a file of its own, listed in `HEADS`.
+
+    Args:
+        task: the task to predict.
+
+    Raises:
+        ValueError: the head can't serve a task of this kind.
+    """
+
+    name = ""
+    kinds: tuple[str, ...] = ()
+
+    def __init__(self, task: Task):
+        if task.kind not in self.kinds:
+            raise UserError(
+                f"Head {self.name!r} serves tasks of kind {' or '.join(self.kinds)}. "
+                f"Received: task {task.name!r} of kind {task.kind!r}"
+            )
+        self.task = task
+
+    @property
+    def units(self) -> int:
+        """The number of logits."""
+        raise NotImplementedError
+
+    def losses(self, labels, logits):
+        """The loss of each sample: labels `[batch]` and logits `[batch, units]`, float32, give `[batch]`."""
+        raise NotImplementedError
+
+    def decode(self, logits):
+        """Logits `[batch, units]` as a value `[batch]` in the task's unit, or probabilities `[batch, classes]`."""
+        raise NotImplementedError
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """The names of the head's own settings, as `Task.options` may give them."""
+        return tuple(inspect.signature(cls.__init__).parameters)[2:]
+
+
+class BinsHead(Head):
+    """Base of the heads that spread a regression's range over bins, one a unit from `low` to `high`.
+
+    Their logits make a distribution over the bins' values; its expectation is the prediction.
+    """
+
+    kinds = ("regression",)
+
+    @property
+    def units(self) -> int:
+        return len(self.values)
+
+    @property
+    def values(self) -> list[float]:
+        """The bins' values: low, low + 1, …, high."""
+        return [self.task.low + step for step in range(int(round(self.task.high - self.task.low)) + 1)]
+
+    def decode(self, logits):
+        values = keras.ops.convert_to_tensor(self.values, dtype="float32")
+        return keras.ops.sum(keras.ops.softmax(logits) * values, axis=-1)

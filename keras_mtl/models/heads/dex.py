@@ -1,0 +1,23 @@
+"""Regression as classification: softmax over the bins, read as an expectation."""
+
+from __future__ import annotations
+
+import keras
+
+from keras_mtl.models.heads.base import BinsHead
+
+
+class Dex(BinsHead):
+    """Deep EXpectation: classify into one bin a unit, predict the expectation over the bins.
+
+    The loss is the cross entropy of the bin nearest to the label.
+
+    Source: Rothe, Timofte and Van Gool, "Deep expectation of real and apparent age from a single image
+    without facial landmarks", IJCV 2018: the expected value over the softmax's outputs (section 3.3).
+    """
+
+    name = "dex"
+
+    def losses(self, labels, logits):
+        nearest = keras.ops.round(labels - self.task.low)
+        return keras.losses.sparse_categorical_crossentropy(nearest, logits, from_logits=True)

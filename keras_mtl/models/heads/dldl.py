@@ -1,0 +1,47 @@
+"""Regression by learning a distribution around the label together with its expectation."""
+
+from __future__ import annotations
+
+import keras
+
+from keras_mtl.errors import UserError
+from keras_mtl.models.heads.base import BinsHead
+from keras_mtl.tasks import Task
+
+
+class Dldl(BinsHead):
+    """DLDL-v2: a normal distribution around the label as target, plus the error of the expectation.
+
+    `loss = KL(target || softmax(logits)) + l1_weight * |expectation - label|`, where the target is a normal
+    density of standard deviation `sigma` around the label, taken at the bins and made to sum to 1.
+
+    Args:
+        task: a regression.
+        sigma: standard deviation of the target, in the task's unit.
+        l1_weight: weight of the absolute error, which is counted in the task's unit.
+
+    Source: Gao, Zhou, Wu and Geng, "Age Estimation Using Expectation of Label Distribution Learning",
+    IJCAI 2018, section 3: the label distribution, the expectation and the joint loss.
+    """
+
+    name = "dldl"
+
+    def __init__(self, task: Task, sigma: float = 2.0, l1_weight: float = 1.0):
+        super().__init__(task)
+        if sigma <= 0 or l1_weight < 0:
+            raise UserError(
+                f"Head 'dldl' needs sigma > 0 and l1_weight >= 0. Received: sigma={sigma}, l1_weight={l1_weight}"
+            )
+        self.sigma = sigma
+        self.l1_weight = l1_weight
+
+    def target(self, labels):
+        """The log of the target distribution, `[batch, units]`, for labels `[batch]`."""
+        values = keras.ops.convert_to_tensor(self.values, dtype="float32")
+        distance = (values[None, :] - labels[:, None]) / self.sigma
+        return keras.ops.log_softmax(-0.5 * keras.ops.square(distance))
+
+    def losses(self, labels, logits):
+        target = self.target(labels)
+        divergence = keras.ops.sum(keras.ops.exp(target) * (target - keras.ops.log_softmax(logits)), axis=-1)
+        return divergence + self.l1_weight * keras.ops.abs(self.decode(logits) - labels)

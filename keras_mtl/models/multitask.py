@@ -1,0 +1,164 @@
+"""The multitask model: one trunk, a named output for each task, trained with plain compile and fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+
+from keras_mtl.errors import UserError
+from keras_mtl import tasks as tasks_module
+from keras_mtl.models.heads import head_of
+from keras_mtl.models.objectives import METRICS, TaskLoss, TaskMetric, TaskOutput
+from keras_mtl.models.resnet import build_trunk
+from keras_mtl.tasks import Task
+
+
+@keras.saving.register_keras_serializable(package="keras_mtl")
+class MultiTaskModel(keras.Model):
+    """A functional `keras.Model` whose outputs are tasks.
+
+    Made from tensors like any functional model, `MultiTaskModel(inputs, {"age": tensor, …})`; each output
+    must come from a `TaskOutput` layer. It saves to `.keras` and loads with `keras.models.load_model`
+    once `keras_mtl` is imported.
+
+    Inputs: images, uint8 (or floats from 0 to 255), `[batch, height, width, 3]`.
+    Outputs: a dict by task of float32 logits `[batch, units]`; `decode` makes them readable.
+    """
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The model's tasks by name, in the order of its outputs."""
+        return {name: self.get_layer(name).task for name in self._output_names()}
+
+    def _output_names(self) -> list[str]:
+        return [layer.name for layer in self.layers if isinstance(layer, TaskOutput)]
+
+    def compile(self, optimizer="adamw", loss=None, loss_weights=None, weighted_metrics=None, **kwargs):
+        """Keras' `compile`, with each head's own loss and metrics where none are given.
+
+        Args:
+            optimizer: as Keras takes it.
+            loss: a dict by task; by default each head's loss over its labelled samples.
+            loss_weights: a dict by task; a task that it leaves out counts 1.
+            weighted_metrics: a dict by task; by default `METRICS` of the task's kind. Metrics belong here
+                and not in `metrics`, which would count unlabelled samples.
+            **kwargs: the rest of Keras' arguments.
+
+        Raises:
+            ValueError: `loss_weights` names a task that the model lacks.
+        """
+        tasks = self.tasks
+        if loss_weights:
+            unknown = sorted(set(loss_weights) - set(tasks))
+            if unknown:
+                raise UserError(f"loss_weights names {unknown[0]!r}, but the model's tasks are {', '.join(tasks)}")
+            loss_weights = {name: float(loss_weights.get(name, 1.0)) for name in tasks}
+        super().compile(
+            optimizer=optimizer,
+            loss=loss or {name: TaskLoss(task) for name, task in tasks.items()},
+            loss_weights=loss_weights,
+            weighted_metrics=weighted_metrics or _metrics(tasks),
+            **kwargs,
+        )
+
+    def compile_from_config(self, config):
+        """Compiles as the saved model was; Keras asks for this method where `compile` is overridden."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def decode(self, outputs: Mapping[str, object]) -> dict[str, object]:
+        """What the outputs mean.
+
+        Args:
+            outputs: logits by task, `[batch, units]`, as the model or `predict` gives them.
+
+        Returns:
+            By task, float32: a value `[batch]` in the task's unit for a regression, else probabilities
+            `[batch, classes]` in the order of the task's classes.
+        """
+        tasks = self.tasks
+        return {name: head_of(tasks[name]).decode(keras.ops.cast(logits, "float32")) for name, logits in outputs.items()}
+
+
+def _metrics(tasks: Mapping[str, Task]) -> dict[str, list[TaskMetric]]:
+    # Keras puts the output's name in front of a metric's only where there are several outputs.
+    prefix = "{task}_" if len(tasks) == 1 else ""
+    return {
+        name: [TaskMetric(task, measure, name=prefix.format(task=name) + measure) for measure in METRICS[task.kind]]
+        for name, task in tasks.items()
+    }
+
+
+def build_model(
+    tasks: Mapping[str, Task] | Sequence[str] = ("age", "gender", "smile"),
+    *,
+    image_size: int = 64,
+    width: int = 64,
+    blocks: Sequence[int] = (2, 2, 2, 2),
+    stem: str = "imagenet",
+    hidden: int = 0,
+    dropout: float = 0.0,
+    seed: int = 0,
+    precision: str | None = None,
+) -> MultiTaskModel:
+    """A ResNet trunk with one branch a task, not yet compiled.
+
+    Args:
+        tasks: the tasks by name, or names of built-in tasks.
+        image_size: height and width of the images in pixels, from 32 up.
+        width: channels of the first stage (64 is ResNet-18's).
+        blocks: residual blocks in each stage; (2, 2, 2, 2) is ResNet-18.
+        stem: "imagenet" (7x7, stride 2, max-pool) or "small" (3x3, stride 1), for small images.
+        hidden: units of a hidden layer in each branch; 0 for none.
+        dropout: share of the features dropped in front of each branch's last layer, 0 to 1.
+        seed: decides the initial weights and the dropout.
+        precision: "float32" or "bfloat16" (float32 variables, bfloat16 arithmetic); by default Keras' own policy.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Example:
+        >>> model = build_model(["age", "smile"], image_size=64)  # doctest: +SKIP
+        >>> model.compile("adamw")  # doctest: +SKIP
+    """
+    if not isinstance(tasks, Mapping):
+        tasks = tasks_module.select(tuple(tasks))
+    policy = keras.config.dtype_policy()
+    if precision is not None:
+        keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
+    try:
+        inputs = keras.Input((image_size, image_size, 3), dtype="uint8", name="images")
+        trunk = build_trunk(inputs, width=width, blocks=tuple(blocks), stem=stem, seed=seed)
+        outputs = {
+            task.name: add_head(trunk["pool"], task, hidden=hidden, dropout=dropout, seed=seed + number)
+            for number, task in enumerate(tasks.values(), start=1)
+        }
+        return MultiTaskModel(inputs, outputs, name="multitask_resnet")
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def add_head(features, task: Task, *, hidden: int = 0, dropout: float = 0.0, seed: int = 0):
+    """A task's branch on pooled features `[batch, channels]`: hidden layer, dropout, logits, output.
+
+    The arguments are those of `build_model`. Returns the output tensor, float32 `[batch, units]`.
+    """
+    if hidden:
+        features = keras.layers.Dense(
+            hidden,
+            activation="relu",
+            kernel_initializer=keras.initializers.HeNormal(seed=seed),
+            name=f"{task.name}_hidden",
+        )(features)
+    if dropout:
+        features = keras.layers.Dropout(dropout, seed=seed, name=f"{task.name}_dropout")(features)
+    bound = features.shape[-1] ** -0.5
+    logits = keras.layers.Dense(
+        head_of(task).units,
+        kernel_initializer=keras.initializers.RandomUniform(-bound, bound, seed=seed),
+        # Logits feed exponentials: bfloat16's 8 bits would be visible there, and this layer is tiny.
+        dtype="float32",
+        name=f"{task.name}_logits",
+    )(features)
+    return TaskOutput(task)(logits)

@@ -1,0 +1,61 @@
+"""Photo files as the exported model takes them: found, read, upright, JPEG or PNG."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+from collections.abc import Sequence
+
+import PIL.Image
+import PIL.ImageOps
+
+from keras_mtl.errors import UserError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+# The Exif tag that says how the camera was held; 1 is upright.
+ORIENTATION = 0x0112
+
+
+def find_photos(paths: Sequence[str]) -> list[str]:
+    """Files as given, and each folder's image files in order of name.
+
+    Raises:
+        UserError: no path, or a folder without an image file.
+    """
+    if not paths:
+        raise UserError("No photo given: name image files or folders behind the flags (see --help)")
+    photos: list[str] = []
+    for path in map(pathlib.Path, paths):
+        if not path.is_dir():
+            photos.append(str(path))
+            continue
+        found = sorted(str(file) for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not found:
+            raise UserError(f"Folder {path} holds no image file ({', '.join(SUFFIXES)})")
+        photos += found
+    return photos
+
+
+def read_photo(path: str | pathlib.Path) -> bytes:
+    """A photo as JPEG or PNG, upright.
+
+    TensorFlow ignores the camera's orientation tag and reads fewer formats than Pillow: such a photo is encoded
+    anew, without loss. Any other is returned as it is.
+
+    Raises:
+        OSError, ValueError: it can't be read, is no image, or would take too much memory.
+    """
+    data = pathlib.Path(path).read_bytes()
+    try:
+        photo = PIL.Image.open(io.BytesIO(data))
+    except PIL.UnidentifiedImageError:
+        raise ValueError("is no image") from None
+    except PIL.Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
+    with photo:
+        upright = photo.getexif().get(ORIENTATION, 1) == 1
+        if upright and photo.format in ("JPEG", "PNG") and photo.mode != "CMYK":
+            return data
+        encoded = io.BytesIO()
+        PIL.ImageOps.exif_transpose(photo).convert("RGB").save(encoded, "PNG", compress_level=1)
+        return encoded.getvalue()

@@ -1,0 +1,162 @@
+"""Predictions for photo files from an exported model; needs no training code."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Iterator, Sequence
+
+from keras_mtl.errors import UserError
+from keras_mtl.files import read_json
+from keras_mtl.serving.photos import find_photos, read_photo
+from keras_mtl.serving.versions import DESCRIPTION_FILE, resolve
+from keras_mtl.table import aligned
+
+
+class ExportedModel:
+    """An exported model and what its outputs mean.
+
+    Attributes:
+        path: the version's folder.
+        description: what `assets.extra/tasks.json` says.
+        tasks: its "tasks" by name, as plain data.
+    """
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+        self.description = read_json(path / DESCRIPTION_FILE)
+        self.tasks = {task["name"]: task for task in self.description["tasks"]}
+        # Here and not above, so that a wrong path is reported at once.
+        import tensorflow as tf
+
+        self._tf = tf
+        self._module = tf.saved_model.load(str(path))
+        self._serve = self._module.signatures["serve_bytes"]
+
+    def predict_bytes(self, photos: Sequence[bytes]) -> list[dict]:
+        """Predicts encoded photos (JPEG or PNG), all at once.
+
+        Returns:
+            One dict a photo. For a regression `<task>`: a value in the task's unit. For classes `<task>`: the
+            likeliest class's name, and `<task>_probabilities`: {class name: 0 to 1}.
+
+        Raises:
+            ValueError: one of them is damaged or no image.
+        """
+        try:
+            served = self._serve(images=self._tf.constant(list(photos)))
+        except self._tf.errors.InvalidArgumentError:
+            raise ValueError("is damaged or no image") from None
+        outputs = {name: value.numpy() for name, value in served.items()}
+        return [self._readable(outputs, index) for index in range(len(photos))]
+
+    def _readable(self, outputs: dict, index: int) -> dict:
+        entry: dict = {}
+        for name, task in self.tasks.items():
+            values = outputs[name][index]
+            if "classes" in task:
+                entry[name] = outputs[f"{name}_class"][index].decode()
+                pairs = zip(task["classes"], values.tolist(), strict=True)
+                entry[f"{name}_probabilities"] = {label: round(value, 4) for label, value in pairs}
+            else:
+                entry[name] = round(float(values), 2)
+        return entry
+
+
+def load_exported(path: str | pathlib.Path) -> ExportedModel:
+    """Loads an exported model: a version's folder, or a model's folder, whose newest version is taken.
+
+    Raises:
+        UserError: there is no SavedModel, or it is none of this package's.
+
+    Example:
+        >>> model = load_exported("saved_models/faces")  # doctest: +SKIP
+        >>> model.predict_bytes([open("me.jpg", "rb").read()])  # doctest: +SKIP
+        [{'age': 31.4, 'smile': 'smiling', 'smile_probabilities': {'not smiling': 0.1, 'smiling': 0.9}}]
+    """
+    return ExportedModel(resolve(path))
+
+
+def predict_photos(model: ExportedModel, photos: Sequence[str], *, batch_size: int = 32) -> Iterator[dict]:
+    """Predicts photo files, in order.
+
+    Yields:
+        For each photo `image`, its path, and what `ExportedModel.predict_bytes` gives; or `image` and `error`,
+        why it can't be read.
+    """
+    for start in range(0, len(photos), batch_size):
+        names, entries, encoded = photos[start : start + batch_size], {}, {}
+        for name in names:
+            try:
+                encoded[name] = read_photo(name)
+            except (OSError, ValueError) as error:
+                entries[name] = {"error": _reason(error)}
+        entries.update(_predict_batch(model, encoded))
+        yield from ({"image": name, **entries[name]} for name in names)
+
+
+def predict_and_print(*, model: str, photos: Sequence[str], format: str = "auto", batch_size: int = 32) -> int:
+    """Prints the predictions for photos; what `keras_mtl.predict` does.
+
+    Args:
+        model: as `load_exported` takes it.
+        photos: image files and folders.
+        format: "json" (one object a line), "table", or "auto": a table if stdout is a terminal.
+        batch_size: photos at once.
+
+    Returns:
+        0, or 1 if a photo could not be read.
+
+    Raises:
+        UserError: no model or no photo there.
+    """
+    if not model:
+        raise UserError("No model given: --model=saved_models/NAME")
+    files, exported = find_photos(photos), load_exported(model)
+    print(f"Note: {exported.description['limits']}", file=sys.stderr)
+    as_table = format == "table" or (format == "auto" and sys.stdout.isatty())
+    entries, failed = [], False
+    for entry in predict_photos(exported, files, batch_size=batch_size):
+        if "error" in entry:
+            failed = True
+            print(f"Warning: {entry['image']}: {entry['error']}", file=sys.stderr)
+        if as_table:
+            entries.append(entry)
+        else:
+            print(json.dumps(entry, ensure_ascii=False), flush=True)
+    if as_table:
+        print(_table(exported, entries))
+    return int(failed)
+
+
+def _predict_batch(model: ExportedModel, encoded: dict[str, bytes]) -> dict[str, dict]:
+    """Predictions or errors by name; after a failure each photo alone, so that one bad photo costs no other."""
+    if not encoded:
+        return {}
+    try:
+        return dict(zip(encoded, model.predict_bytes(list(encoded.values())), strict=True))
+    except ValueError as error:
+        if len(encoded) == 1:
+            return {name: {"error": _reason(error)} for name in encoded}
+    return {name: entry for one in encoded for name, entry in _predict_batch(model, {one: encoded[one]}).items()}
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).splitlines()[0]
+
+
+def _table(model: ExportedModel, entries: Sequence[dict]) -> str:
+    rows = [("image", *model.tasks)]
+    for entry in entries:
+        if "error" in entry:
+            rows.append((entry["image"], entry["error"], *[""] * (len(model.tasks) - 1)))
+            continue
+        cells = []
+        for name, task in model.tasks.items():
+            if "classes" in task:
+                cells.append(f"{entry[name]} ({entry[f'{name}_probabilities'][entry[name]]:.0%})")
+            else:
+                cells.append(f"{entry[name]:.1f} {task.get('unit', '')}".rstrip())
+        rows.append((entry["image"], *cells))
+    return aligned(rows)

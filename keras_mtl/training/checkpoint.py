@@ -1,0 +1,150 @@
+"""Checkpoints from which a killed training goes on as if it had never stopped, and the best model."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import keras
+import tensorflow as tf
+
+from keras_mtl.errors import UserError
+from keras_mtl.files import replacing
+
+LOWER_IS_BETTER = ("loss", "mae")
+
+
+class Progress:
+    """How far a training has come: all of its state that is not in Keras' variables.
+
+    Attributes:
+        epoch, step: the epoch to go on with, and the number of its steps that are done.
+        history: the logs of each finished epoch.
+        best: the best value of the chosen score so far, None before the first epoch's end.
+        best_epoch: the epoch (from 1) that it came from.
+    """
+
+    def __init__(self):
+        self.epoch = 0
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self.best: float | None = None
+        self.best_epoch = 0
+
+    @property
+    def epochs_since_best(self) -> int:
+        return len(self.history) - self.best_epoch
+
+
+class BestModel(keras.callbacks.Callback):
+    """Keeps the model of the epoch with the best value of a score, and can end a training that stands still.
+
+    Args:
+        path: the `.keras` file to keep.
+        score: the name of an entry of the epoch's logs, such as "val_skill" or "val_age_mae".
+        progress: the training's `Progress`; its history and best value are kept here.
+        patience: epochs without a better value after which training stops; None never stops.
+
+    Raises:
+        UserError: at the end of the first epoch, where the logs lack the score.
+    """
+
+    def __init__(self, path: pathlib.Path, score: str, progress: Progress, patience: int | None):
+        super().__init__()
+        self.path = path
+        self.score = score
+        self.progress = progress
+        self.patience = patience
+
+    def on_train_begin(self, logs=None):
+        # A run that was killed after it had decided to stop must stop again.
+        self._stop_if_patience_is_over()
+
+    def on_epoch_end(self, epoch, logs=None):
+        progress = self.progress
+        value = logs[self.score]
+        sign = -1.0 if self.score.endswith(LOWER_IS_BETTER) else 1.0
+        progress.history.append({name: float(figure) for name, figure in logs.items()})
+        if progress.best is None or sign * value > sign * progress.best:
+            progress.best, progress.best_epoch = float(value), epoch + 1
+            with replacing(self.path) as beside:
+                self.model.save(beside)
+        self._stop_if_patience_is_over()
+
+    def _stop_if_patience_is_over(self):
+        if self.patience is not None and self.progress.epochs_since_best >= self.patience:
+            self.model.stop_training = True
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole state of a training, and puts it back.
+
+    The state is every variable of model, optimizer and metrics, the seeds among them, and `Progress`, in
+    one TensorFlow checkpoint: written whole or not at all. With batches that are a function of epoch and
+    step, a training that was killed and resumed ends bit-identical to one that was not.
+
+    Args:
+        directory: where checkpoints go; the newest two are kept.
+        batches: the `TrainingBatches`; told where to begin.
+        progress: the training's `Progress`.
+        every: steps between checkpoints, besides one at the end of each epoch; 0 for none.
+
+    Put it last among the callbacks, so that what it saves includes what the others did.
+    """
+
+    def __init__(self, directory: pathlib.Path, batches, progress: Progress, every: int = 0):
+        super().__init__()
+        self.directory = pathlib.Path(directory)
+        self.batches = batches
+        self.progress = progress
+        self.every = every
+        self._state = tf.Variable("", dtype=tf.string, trainable=False)
+        self._checkpoint: tf.train.Checkpoint | None = None
+
+    def read_progress(self) -> bool:
+        """Fills `progress` from the newest checkpoint. Returns whether there is one."""
+        path = tf.train.latest_checkpoint(str(self.directory))
+        if path is None:
+            return False
+        try:
+            text = tf.train.load_checkpoint(path).get_tensor("state/.ATTRIBUTES/VARIABLE_VALUE")
+        except (tf.errors.OpError, ValueError) as error:
+            raise UserError(f"Checkpoint {path} can't be read ({error}); remove {self.directory} to start anew") from None
+        vars(self.progress).update(json.loads(text))
+        return True
+
+    def on_train_begin(self, logs=None):
+        self._resumed = tf.train.latest_checkpoint(str(self.directory))
+        variables = self.model.optimizer.variables + self.model.variables + self.model.metrics_variables
+        unique = {id(variable): variable.value for variable in variables}
+        self._checkpoint = tf.train.Checkpoint(state=self._state, variables=list(unique.values()))
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(self.directory), max_to_keep=2)
+        if self._resumed:
+            self._checkpoint.restore(self._resumed).assert_consumed()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.epoch = epoch
+        self.batches.first_step = self.progress.step
+        if self._resumed and self.progress.step:
+            # Keras has just reset the metrics of the epoch that this run is in the middle of.
+            self._checkpoint.restore(self._resumed)
+        self._resumed = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.progress.step += 1
+        if self.every and self.progress.step % self.every == 0 and self.progress.step < self.batches.steps_per_epoch:
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.progress.epoch, self.progress.step = epoch + 1, 0
+        self.save()
+
+    def save(self) -> None:
+        """Writes a checkpoint now."""
+        self._state.assign(json.dumps(vars(self.progress)))
+        self._manager.save()
+
+    def discard(self) -> None:
+        """Removes all checkpoints, as the end of a training does."""
+        shutil.rmtree(self.directory, ignore_errors=True)

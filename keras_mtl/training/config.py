@@ -1,0 +1,148 @@
+"""Everything that decides a training, as one dataclass: the flags of `keras_mtl.train`."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from keras_mtl import tasks as tasks_module
+from keras_mtl.cli import flag
+from keras_mtl.errors import UserError
+from keras_mtl.tasks import Task
+
+DATA, MODEL, TRAINING, RUN = "Data", "Model", "Training", "Run folder and reports"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of a training; `keras_mtl.train --help` explains each one.
+
+    Example:
+        >>> Config(tasks=("smile",), epochs=3).run_path
+        PosixPath('runs/smile')
+    """
+
+    tasks: tuple[str, ...] = flag(
+        ("age", "gender", "smile"),
+        "What to predict, with commas between. One name makes a single-task net.",
+        DATA,
+    )
+    task_file: str = flag("", "YAML or JSON file that declares more tasks (name, kind, classes or range).", DATA)
+    sources: tuple[str, ...] = flag(
+        ("drawn",),
+        "Where images and labels come from: TASK=KIND:PATH with commas between, TASK+TASK=… where one source "
+        "labels several. Kinds: csv, utkface, smiles, genki4k, drawn. 'drawn' alone is the built-in set of drawn "
+        "faces (no real people), one source for each of age, gender and smile.",
+        DATA,
+    )
+    data_dir: str = flag("", "Folder that relative paths start from; default: $KERAS_MTL_DATA, else here.", DATA)
+    image_size: int = flag(64, "Height and width in pixels that images are resized to.", DATA, low=32)
+    validation_fraction: float = flag(
+        0.1, "Share of the training images kept for validation where a source has no such split.", DATA, low=0.01, high=0.5
+    )
+    mix: tuple[str, ...] = flag(
+        ("size",),
+        "How a batch is mixed: 'size' (by number of images), 'equal', or SOURCE=SHARE pairs with commas between.",
+        DATA,
+    )
+    augment: str = flag(
+        "light", "Random changes to training images.", DATA, choices=("none", "light", "strong")
+    )
+    cache: str = flag(
+        "auto",
+        "Where decoded images are kept while training: auto chooses memory up to 2 GiB, else file.",
+        DATA,
+        choices=("auto", "memory", "file"),
+    )
+    cache_dir: str = flag("", "Folder of decoded images; default: $KERAS_MTL_CACHE, else ~/.cache/keras_mtl.", DATA)
+    max_bad_share: float = flag(
+        0.05, "Stop if more than this share of a source's records can't be used.", DATA, low=0.0, high=1.0
+    )
+
+    width: int = flag(64, "Channels of the trunk's first stage; 64 is ResNet-18, 32 is about four times cheaper.", MODEL, low=1)
+    stages: tuple[int, ...] = flag((2, 2, 2, 2), "Residual blocks in each stage; 2,2,2,2 is ResNet-18.", MODEL)
+    stem: str = flag("imagenet", "First layers: imagenet (7x7, stride 2, max-pool) or small (3x3), for small images.", MODEL, choices=("imagenet", "small"))
+    heads: tuple[str, ...] = flag(
+        (),
+        "How tasks are predicted, where not by default: TASK=HEAD or TASK=HEAD:option=value, for instance "
+        "age=dldl:sigma=3. Heads: dldl, dex, l1 (regression); logistic, softmax (classes); corn (ordered classes).",
+        MODEL,
+    )
+    hidden: int = flag(0, "Units of a hidden layer in each branch; 0 for none.", MODEL, low=0)
+    dropout: float = flag(0.0, "Share of features dropped in front of each branch's last layer.", MODEL, low=0.0, high=0.95)
+    init_from: str = flag(
+        "", "Initial weights: a run folder, a .keras file, or a ResNet-18 of torchvision (.pth) or timm (.safetensors).", MODEL
+    )
+
+    epochs: int = flag(5, "Passes over the data (a smaller source repeats).", TRAINING, low=1)
+    steps: int | None = flag(None, "Stop after this many steps instead of after --epochs.", TRAINING, low=1)
+    batch_size: int = flag(64, "Images in a step, all sources together.", TRAINING, low=1)
+    optimizer: str = flag("adamw", "Optimizer.", TRAINING, choices=("adamw", "adam", "sgd"))
+    learning_rate: float = flag(1e-3, "Highest learning rate.", TRAINING, low=0.0)
+    schedule: str = flag("cosine", "How the learning rate falls from its highest value.", TRAINING, choices=("cosine", "constant", "linear"))
+    warmup: float = flag(0.05, "Share of the steps in which the learning rate rises from 0.", TRAINING, low=0.0, high=0.9)
+    weight_decay: float = flag(0.05, "Weight decay, decoupled; not on biases and BatchNormalization.", TRAINING, low=0.0)
+    loss_weights: tuple[str, ...] = flag((), "Weights of the tasks' losses, TASK=WEIGHT; 1 where not given.", TRAINING)
+    precision: str = flag("auto", "Arithmetic; auto takes bfloat16 only where the processor has it.", TRAINING, choices=("auto", "float32", "bfloat16"))
+    seed: int = flag(0, "Decides all that is random: the same seed gives the same numbers.", TRAINING, low=0)
+    best_by: str = flag(
+        "val_skill",
+        "Which validation figure chooses the model that is kept: val_skill (mean over tasks; 0 is the best constant "
+        "guess, 1 is perfect), val_loss, or a task's own such as val_age_mae.",
+        TRAINING,
+    )
+    early_stopping: bool = flag(False, "Stop when --best_by has not improved for --patience epochs.", TRAINING)
+    patience: int = flag(5, "Epochs that --early_stopping waits.", TRAINING, low=1)
+
+    workdir: str = flag("runs", "Folder of the run folders.", RUN)
+    name: str = flag("", "Name of the run folder; default: the tasks' names.", RUN)
+    resume: bool = flag(True, "Go on from the last checkpoint where the run folder has one.", RUN)
+    checkpoint_steps: int = flag(0, "Steps between checkpoints, besides one at the end of each epoch; 0: none.", RUN, low=0)
+    histograms: bool = flag(False, "Write histograms of the weights for TensorBoard at the end of each epoch.", RUN)
+
+    @property
+    def run_path(self) -> pathlib.Path:
+        """The run folder."""
+        return pathlib.Path(self.workdir) / (self.name or "-".join(self.tasks))
+
+    def selected_tasks(self) -> dict[str, Task]:
+        """The tasks by name, with the heads that the settings choose.
+
+        Raises:
+            UserError: an unknown task or head, a bad option, or a head given to a task that is not trained.
+        """
+        declared = tasks_module.read_task_file(self.task_file) if self.task_file else {}
+        tasks = tasks_module.select(self.tasks, declared)
+        for entry in self.heads:
+            name, _, spec = entry.partition("=")
+            head, *options = spec.split(":")
+            if name not in tasks or not head:
+                raise UserError(f"--heads takes TASK=HEAD with a task of {', '.join(tasks)}. Received: {entry!r}")
+            tasks[name] = dataclasses.replace(tasks[name], head=head, options=_pairs("--heads", options))
+        return tasks
+
+    def loss_weight_of(self) -> dict[str, float]:
+        """The losses' weights by task. Raises UserError for an entry that names no trained task."""
+        weights = dict(_pairs("--loss_weights", self.loss_weights))
+        unknown = sorted(set(weights) - set(self.tasks))
+        if unknown:
+            raise UserError(f"--loss_weights names {unknown[0]!r}; the tasks are {', '.join(self.tasks)}")
+        return weights
+
+    def mix_of(self) -> str | dict[str, float]:
+        """The mix as `TrainingBatches` takes it."""
+        if len(self.mix) == 1 and "=" not in self.mix[0]:
+            return self.mix[0]
+        return dict(_pairs("--mix", self.mix))
+
+
+def _pairs(flag_name: str, entries) -> tuple[tuple[str, float], ...]:
+    """NAME=NUMBER entries as pairs."""
+    pairs = []
+    for entry in entries:
+        name, _, value = entry.partition("=")
+        try:
+            pairs.append((name, float(value)))
+        except ValueError:
+            raise UserError(f"{flag_name} takes NAME=NUMBER. Received: {entry!r}") from None
+    return tuple(pairs)

@@ -1,0 +1,210 @@
+"""From a config to a trained model in a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+
+import keras
+import tensorflow as tf
+
+from keras_mtl.data.augment import Augmentation
+from keras_mtl.data.batches import TrainingBatches, merged_evaluation_batches
+from keras_mtl.data.sources import parse_sources
+from keras_mtl.data.splits import load_split
+from keras_mtl.errors import UserError
+from keras_mtl.files import read_json
+from keras_mtl.models.multitask import MultiTaskModel, build_model
+from keras_mtl.models.objectives import METRICS
+from keras_mtl.training.checkpoint import BestModel, Checkpoint, Progress
+from keras_mtl.training.config import Config
+from keras_mtl.training.initial_weights import initialise
+from keras_mtl.training.optimizers import build_optimizer, build_schedule
+from keras_mtl.training.precision import choose_precision
+from keras_mtl.training.progress_bar import TaskProgress
+from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.training.scores import Skill, guess_errors
+from keras_mtl.training.tensorboard import TensorBoardByTask, Throughput, plain_settings
+
+
+def train(config: Config) -> RunFolder:
+    """Trains as `config` says, or goes on with a training that was stopped, and fills the run folder.
+
+    A finished training is left as it is. The model that is kept is the one of the best epoch by
+    `config.best_by`.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: a setting, a source or a file that can't be used, in one line.
+
+    Example:
+        >>> train(Config(tasks=("smile",), epochs=1)).model_path  # doctest: +SKIP
+        PosixPath('runs/smile/model.keras')
+    """
+    tasks, loss_weights = config.selected_tasks(), config.loss_weight_of()
+    run = RunFolder(config.run_path)
+    run.check(config)
+    if run.finished:
+        print(f"{run.path} is finished; nothing to do. For another training choose another --name.")
+        return run
+    sources = parse_sources(config.sources, tasks, config.data_dir or None, config.seed)
+
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    precision, reason = choose_precision(config.precision)
+    print(f"Precision: {precision} ({reason})")
+    data, validation, facts, bad = _load(config, sources, list(tasks))
+    batches = TrainingBatches(
+        data,
+        list(tasks),
+        batch_size=config.batch_size,
+        mix=config.mix_of(),
+        seed=config.seed,
+        augment=Augmentation.named(config.augment),
+    )
+    epochs = config.epochs if config.steps is None else math.ceil(config.steps / batches.steps_per_epoch)
+    steps = config.steps or epochs * batches.steps_per_epoch
+
+    model = build_model(
+        tasks,
+        image_size=config.image_size,
+        width=config.width,
+        blocks=config.stages,
+        stem=config.stem,
+        hidden=config.hidden,
+        dropout=config.dropout,
+        seed=config.seed,
+        precision=precision,
+    )
+    if config.init_from:
+        print(initialise(model, config.init_from))
+    schedule = build_schedule(config.schedule, config.learning_rate, steps, config.warmup)
+    model.compile(build_optimizer(config.optimizer, schedule, config.weight_decay), loss_weights=loss_weights or None)
+    _check_score(config.best_by, model)
+
+    progress = Progress()
+    checkpoint = Checkpoint(run.checkpoints_path, batches, progress, config.checkpoint_steps)
+    if checkpoint.read_progress():
+        _check_same_data(run, facts)
+        print(f"Going on from epoch {progress.epoch + 1}, step {progress.step} of {batches.steps_per_epoch}")
+    else:
+        run.begin(_with_data_dir(config))
+        run.write_manifest(config, {"precision": precision, "parameters": model.count_params(), **facts})
+        run.write_quarantine(bad)
+    print(
+        f"Training {', '.join(tasks)}: {model.count_params():,} parameters, {epochs} epochs of "
+        f"{batches.steps_per_epoch} steps of {config.batch_size} images; TensorBoard: tensorboard --logdir {config.workdir}"
+    )
+    started = time.monotonic()
+    guesses = guess_errors(tasks, {name: [part.labels[name] for part in validation if name in part.labels] for name in tasks})
+    model.fit(
+        batches.dataset(),
+        epochs=epochs,
+        initial_epoch=progress.epoch,
+        validation_data=merged_evaluation_batches(validation, list(tasks), config.batch_size),
+        verbose=0,
+        callbacks=[
+            Skill(tasks, guesses),
+            Throughput(batches, config.batch_size),
+            StopAtStep(config.steps),
+            BestModel(run.model_path, config.best_by, progress, config.patience if config.early_stopping else None),
+            TensorBoardByTask(run.logs_path, tasks, validation, plain_settings(config), config.histograms),
+            TaskProgress(tasks, batches, epochs),
+            checkpoint,
+        ],
+    )
+    run.update_metrics(
+        training={
+            "best_by": config.best_by,
+            "best": progress.best,
+            "best_epoch": progress.best_epoch,
+            "constant_guess_error": guesses,
+            "seconds_of_last_start": round(time.monotonic() - started, 1),
+            "history": progress.history,
+        }
+    )
+    return run
+
+
+class StopAtStep(keras.callbacks.Callback):
+    """Ends a training after a number of steps, counted over all epochs; None never ends it."""
+
+    def __init__(self, steps: int | None):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.steps is not None and int(self.model.optimizer.iterations) >= self.steps:
+            self.model.stop_training = True
+
+
+def _load(config: Config, sources, tasks: list[str]):
+    """Training and validation data, what the manifest says of them, and the bad records."""
+    options = dict(
+        image_size=config.image_size,
+        cache_dir=config.cache_dir or None,
+        validation_fraction=config.validation_fraction,
+        seed=config.seed,
+        max_bad_share=config.max_bad_share,
+        cache=config.cache,
+    )
+    data, bad = load_split(sources, tasks, "train", **options)
+    validation, bad_validation = load_split(sources, tasks, "validation", **options)
+    bad = sorted({*bad, *bad_validation}, key=str)
+    facts = {
+        "sources": {
+            source.name: {
+                "tasks": list(source.tasks),
+                "licence": source.licence,
+                "description": source.description,
+                "drawn": source.drawn,
+                "fingerprint": source.fingerprint("train", config.image_size),
+            }
+            for source in sources
+        },
+        "images": {part.source: {"train": len(part.keys)} for part in data},
+        "quarantined": len(bad),
+    }
+    for part in validation:
+        facts["images"].setdefault(part.source, {})["validation"] = len(part.keys)
+    for source in sources:
+        counts = facts["images"].get(source.name, {})
+        note = " (drawn faces, no real people)" if source.drawn else ""
+        print(
+            f"Source {source.name}, labels {', '.join(source.tasks)}: {counts.get('train', 0):,} training and "
+            f"{counts.get('validation', 0):,} validation images{note}"
+        )
+    if bad:
+        print(f"Warning: {len(bad)} records can't be used; {config.run_path / 'quarantine.csv'} names them")
+    return data, validation, facts, bad
+
+
+def _check_score(score: str, model: MultiTaskModel) -> None:
+    """Meets an unknown --best_by before the first epoch, not after it."""
+    known = ["val_skill", "val_loss"]
+    for name, task in model.tasks.items():
+        if len(model.tasks) > 1:
+            known.append(f"val_{name}_loss")
+        known += [f"val_{name}_{measure}" for measure in METRICS[task.kind]]
+    if score not in known:
+        raise UserError(f"--best_by takes one of {', '.join(known)}. Received: {score!r}")
+
+
+def _check_same_data(run: RunFolder, facts: dict) -> None:
+    """A training can't go on exactly where its data have changed."""
+    before = read_json(run.manifest_path)
+    if before["sources"] != facts["sources"] or before["images"] != facts["images"]:
+        raise UserError(f"The data of {run.path} have changed since it began: choose another --name")
+
+
+def _with_data_dir(config: Config) -> Config:
+    """The config with the folder that relative paths started from, so that flags.txt gives the run again."""
+    folder = config.data_dir or os.environ.get("KERAS_MTL_DATA", "")
+    return dataclasses.replace(config, data_dir=os.path.abspath(folder) if folder else "")

@@ -1,0 +1,131 @@
+"""The run folder: one training, and all that came of it."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+
+from keras_mtl import cli
+from keras_mtl.errors import UserError
+from keras_mtl.files import read_json, replacing, write_json
+from keras_mtl.training.config import Config
+
+# What may differ between a run and its resumption: none of these changes a number.
+FREE = ("resume", "workdir", "name", "cache", "cache_dir", "data_dir", "checkpoint_steps", "histograms")
+
+
+class RunFolder:
+    """The files of a run, by name.
+
+    Args:
+        path: the folder; it need not exist yet.
+
+    Files: `flags.txt`, `manifest.json`, `metrics.json`, `model.keras`, `quarantine.csv`, and the folders
+    `checkpoints/`, `logs/`, `predictions/`.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        self.flags_path = self.path / "flags.txt"
+        self.manifest_path = self.path / "manifest.json"
+        self.metrics_path = self.path / "metrics.json"
+        self.model_path = self.path / "model.keras"
+        self.quarantine_path = self.path / "quarantine.csv"
+        self.checkpoints_path = self.path / "checkpoints"
+        self.logs_path = self.path / "logs"
+        self.predictions_path = self.path / "predictions"
+
+    @classmethod
+    def existing(cls, path: str | os.PathLike) -> RunFolder:
+        """A run folder that is there. Raises UserError where it is not, or holds no run."""
+        run = cls(path)
+        if not run.flags_path.is_file():
+            raise UserError(f"{path} is no run folder: it has no flags.txt. Train one with python -m keras_mtl.train")
+        return run
+
+    def begin(self, config: Config) -> None:
+        """Claims the folder for a training by writing `flags.txt`; its quarantine and metrics start anew."""
+        with replacing(self.flags_path) as beside:
+            beside.write_text(cli.to_flags(config), encoding="utf-8")
+
+    def check(self, config: Config) -> None:
+        """Checks that the folder is free, or holds the same training to go on with.
+
+        A run without a checkpoint has nothing to lose, and may be replaced.
+
+        Raises:
+            UserError: the folder holds another training, or one that must not be resumed.
+        """
+        if self.path.exists() and not self.flags_path.exists() and any(self.path.iterdir()):
+            raise UserError(f"{self.path} exists and is no run folder: choose another --name or --workdir")
+        if not self.checkpoints_path.exists():
+            return
+        if not config.resume:
+            raise UserError(f"{self.path} already holds a run: choose another --name, or leave out --noresume")
+        theirs = self.config()
+        other = [name for name in vars(config) if name not in FREE and getattr(config, name) != getattr(theirs, name)]
+        if other:
+            shown = ", ".join(f"--{name} was {getattr(theirs, name)!r}" for name in other)
+            raise UserError(f"{self.path} holds a run with other flags ({shown}): choose another --name")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training has come to its end."""
+        return self.metrics_path.exists() and "training" in read_json(self.metrics_path)
+
+    def config(self) -> Config:
+        """The training's settings, out of `flags.txt`."""
+        config, _ = cli.parse(Config, [f"--flagfile={self.flags_path}"])
+        return config
+
+    def write_manifest(self, config: Config, facts: dict) -> None:
+        """Writes what the run's numbers depend on: versions, seed, host, commit, and the given facts."""
+        write_json(
+            self.manifest_path,
+            {
+                "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+                "seed": config.seed,
+                "versions": _versions(),
+                "host": {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()},
+                "commit": _commit(),
+                **facts,
+            },
+        )
+
+    def write_quarantine(self, bad) -> None:
+        """Writes the bad records, one a line: source, split, image, reason."""
+        with replacing(self.quarantine_path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("source", "split", "image", "reason"))
+            writer.writerows((record.source, record.split, record.image, record.reason) for record in bad)
+
+    def update_metrics(self, **entries) -> None:
+        """Sets entries of `metrics.json` and keeps the others."""
+        known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
+        write_json(self.metrics_path, {**known, **entries})
+
+
+def _versions() -> dict[str, str]:
+    names = ("keras_mtl", "tensorflow", "keras", "numpy")
+    versions = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def _commit() -> str | None:
+    """The commit of the code that runs, with "+" where the work tree differs; None outside a checkout."""
+    here = pathlib.Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

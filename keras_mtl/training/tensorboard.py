@@ -1,0 +1,155 @@
+"""TensorBoard: scalars by task, throughput, sample images with predictions, settings, weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw
+from tensorboard.plugins.hparams import api as hparams
+
+from keras_mtl.tasks import Task
+
+SAMPLES = 6
+EVERY = 20  # steps between two points of a training curve
+
+
+class Throughput(keras.callbacks.Callback):
+    """Adds to an epoch's logs how fast it was: `images_per_second` and `input_wait`.
+
+    `input_wait` is the share of the training time that steps waited for their batch, 0 to 1.
+
+    Args:
+        batches: the `TrainingBatches`, which count the waiting.
+        batch_size: images in a step.
+    """
+
+    def __init__(self, batches, batch_size: int):
+        super().__init__()
+        self.batches = batches
+        self.batch_size = batch_size
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._steps, self._ended = 0, time.monotonic()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._steps == 0:
+            self._began = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps += 1
+        self._ended = time.monotonic()
+        if self._steps == 1:
+            # The first step traces the graph and fills the input's buffers: neither belongs to its pace.
+            self._began = self._ended
+            self.batches.wait_seconds()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self._ended - self._began
+        if self._steps > 1:
+            logs["images_per_second"] = self.batch_size * (self._steps - 1) / seconds
+            logs["input_wait"] = self.batches.wait_seconds() / seconds
+
+
+class TensorBoardByTask(keras.callbacks.Callback):
+    """Writes `<task>/<metric>` and the like to `logs/train` and `logs/validation`, over the training's steps.
+
+    Args:
+        directory: the run's `logs/`.
+        tasks: by name.
+        samples: `SplitData` of the validation split, whose first images are shown with predictions.
+        settings: what HParams shows, plain values by name.
+        histograms: whether to write histograms of the weights at the end of each epoch.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        tasks: Mapping[str, Task],
+        samples: Sequence,
+        settings: Mapping[str, object],
+        histograms: bool = False,
+    ):
+        super().__init__()
+        self.directory = pathlib.Path(directory)
+        self.tasks = tasks
+        self.samples = samples
+        self.settings = settings
+        self.histograms = histograms
+
+    def on_train_begin(self, logs=None):
+        self._writers = {
+            name: tf.summary.create_file_writer(str(self.directory / name)) for name in ("train", "validation")
+        }
+        with self._writers["validation"].as_default():
+            hparams.hparams(dict(self.settings))
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        if step % EVERY == 0:
+            self._write("train", {**logs, "learning_rate": float(self.model.optimizer.learning_rate)}, step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        self._write("train", {name: value for name, value in logs.items() if not name.startswith("val_")}, step)
+        validation = {name[len("val_") :]: value for name, value in logs.items() if name.startswith("val_")}
+        self._write("validation", validation, step)
+        with self._writers["validation"].as_default(step):
+            for data in self.samples:
+                tf.summary.image(f"samples/{data.source}", self._sample_sheet(data)[None], step=step)
+        if self.histograms:
+            with self._writers["train"].as_default(step):
+                for variable in self.model.trainable_variables:
+                    tf.summary.histogram(f"weights/{variable.path}", variable.value)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs=None):
+        for writer in self._writers.values():
+            writer.close()
+
+    def _write(self, writer: str, figures: Mapping[str, float], step: int) -> None:
+        with self._writers[writer].as_default(step):
+            for name, value in figures.items():
+                task = next((task for task in self.tasks if name.startswith(f"{task}_")), None)
+                tag = name if task is None else f"{task}/{name[len(task) + 1 :]}"
+                tf.summary.scalar(tag, float(value))
+
+    def _sample_sheet(self, data) -> np.ndarray:
+        """The first images of a source with label and prediction under each, uint8 `[height, width, 3]`."""
+        images = np.asarray(data.images[:SAMPLES])
+        decoded = {
+            name: np.asarray(value) for name, value in self.model.decode(self.model(images, training=False)).items()
+        }
+        tile, line = 128, 12
+        sheet = Image.new("RGB", (tile * len(images), tile + line * len(self.tasks)), "white")
+        draw = ImageDraw.Draw(sheet)
+        for column, image in enumerate(images):
+            sheet.paste(Image.fromarray(image).resize((tile, tile)), (column * tile, 0))
+            for row, (name, task) in enumerate(self.tasks.items()):
+                label = data.labels[name][column] if name in data.labels else np.nan
+                text = f"{name} {_readable(task, decoded[name][column])}"
+                if not np.isnan(label):
+                    text += f" (is {_readable(task, label)})"
+                draw.text((column * tile + 2, tile + row * line), text, fill="black")
+        return np.asarray(sheet)
+
+
+def _readable(task: Task, value) -> str:
+    if not task.classes:
+        return f"{float(value):.0f}"
+    return task.classes[int(np.argmax(value)) if np.ndim(value) else int(value)]
+
+
+def plain_settings(config) -> dict[str, object]:
+    """A config as HParams takes it: numbers, switches and texts."""
+    return {
+        name: ",".join(str(element) for element in value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(config).items()
+        if value is not None and name not in ("workdir", "cache_dir", "resume")
+    }

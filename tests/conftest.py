@@ -1,0 +1,84 @@
+"""Fixtures that all tests share: a cache of their own, tiny models, the command lines as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import keras_mtl
+from keras_mtl.tasks import Task
+
+ROOT = pathlib.Path(__file__).parents[1]
+TINY = ["--image_size=32", "--width=8", "--stages=1,1,1,1", "--batch_size=16", "--precision=float32", "--augment=light"]
+"""Flags of a net that trains in seconds."""
+
+DRAWN = ",".join(f"{task}=drawn:fraction=0.02" for task in ("age", "gender", "smile"))
+"""A fiftieth of the drawn faces."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory) -> pathlib.Path:
+    """Decoded images go to a folder that all tests share and that goes with them."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["KERAS_MTL_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_faces() -> pathlib.Path:
+    """The folder of real faces; the test is skipped where KERAS_MTL_DATA does not name one."""
+    folder = os.environ.get("KERAS_MTL_DATA")
+    if not folder:
+        pytest.skip("KERAS_MTL_DATA is not set: the folder of real faces is not there")
+    return pathlib.Path(folder)
+
+
+@pytest.fixture
+def emotion() -> Task:
+    """A task that is not built in, with seven classes."""
+    return Task("emotion", "multiclass", classes=("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"))
+
+
+@pytest.fixture
+def tiny_model():
+    """An uncompiled model of three tasks with an 8-channel trunk, for images of 32 pixels."""
+    return keras_mtl.build_model(image_size=32, width=8, blocks=(1, 1, 1, 1), seed=3, precision="float32")
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Twelve images of noise, uint8 `[12, 32, 32, 3]`."""
+    return np.random.default_rng(5).integers(0, 256, (12, 32, 32, 3), np.uint8)
+
+
+def run_command(command: str, *flags: object, check: bool = True, **options) -> subprocess.CompletedProcess:
+    """Runs `python -m keras_mtl.<command>` with flags, as a user does; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"keras_mtl.{command}", *map(str, flags)],
+        capture_output=True,
+        text=True,
+        cwd=options.pop("cwd", ROOT),
+        timeout=300,
+        **options,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="session")
+def command():
+    """`command("train", "--tasks=age", …)` runs a command line and returns its result."""
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory) -> pathlib.Path:
+    """The folder of a finished run of a tiny net on a few drawn faces, made by the command line."""
+    workdir = tmp_path_factory.mktemp("runs")
+    run_command("train", *TINY, f"--sources={DRAWN}", "--epochs=2", f"--workdir={workdir}", "--name=tiny")
+    return workdir / "tiny"
