@@ -11,9 +11,8 @@ import os
 import wrapt
 
 # Before TensorFlow is imported, and unless the user chose: oneDNN makes training about three times as fast
-# on CPUs where TensorFlow leaves it off, and the log keeps to warnings and errors.
+# on CPUs where TensorFlow leaves it off.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 __version__ = "0.1.0"
@@ -25,7 +24,6 @@ _WHERE = {
     "build_model": "keras_mtl.models",
     "evaluate_run": "keras_mtl.evaluation",
     "export_model": "keras_mtl.serving",
-    "load_model": "keras_mtl.models",
     "train": "keras_mtl.training",
 }
 __all__ = sorted(_WHERE)  # noqa: PLE0605

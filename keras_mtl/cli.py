@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import os
 import sys
 import textwrap
 import types
@@ -138,6 +140,7 @@ def run_command(main: Callable, config_class: type, usage: str, *, takes_argumen
         config, rest = parse(config_class, arguments)
         if rest and not takes_arguments:
             raise UserError(f"Unexpected argument {rest[0]!r}: flags are written --name=value (see --help)")
+        _import_tensorflow()
         code = main(config, rest) if takes_arguments else main(config)
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -146,6 +149,24 @@ def run_command(main: Callable, config_class: type, usage: str, *, takes_argumen
         print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
         sys.exit(130)
     sys.exit(code or 0)
+
+
+def _import_tensorflow() -> None:
+    """Imports TensorFlow without the lines that it logs about the machine on every start.
+
+    What it raises is still raised, and TF_CPP_MIN_LOG_LEVEL=0 brings all of its lines back.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        return
+    # Some lines are written before TensorFlow has read its log level: only the file descriptor stops those.
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _plain_type(hint) -> type:

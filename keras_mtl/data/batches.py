@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -74,8 +75,7 @@ class TrainingBatches:
         self.first_step = 0
         self._tables = [_label_table(part, self.tasks) for part in self.data]
         self._order = functools.lru_cache(maxsize=2 * len(self.data))(self._permutation)
-        with tf.device("CPU:0"):
-            self._waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._waited = 0.0
 
     def dataset(self) -> tf.data.Dataset:
         """Batches for `fit`, of cardinality `steps_per_epoch`.
@@ -88,18 +88,20 @@ class TrainingBatches:
             (images uint8 [batch, height, width, 3], labels {task: float32 [batch]},
             sample_weight {task: float32 [batch]}); where a label is missing both are 0.
         """
-        batches = self._positions().map(self._gather, deterministic=True)
-        batches = batches.map(self._finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = self._positions().map(self._gather)
+        if self.augment is not None:
+            batches = batches.map(self._augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         batches = self._clocked(batches.prefetch(_PREFETCH))
+        batches = batches.map(lambda images, labels: _triple(images, labels, self.tasks))
         options = tf.data.Options()
-        # A buffer behind the clock would hide the consumer's wait from it.
+        # A buffer behind the clock would hide the consumer's wait from it, a parallel clock would run ahead.
         options.experimental_optimization.inject_prefetch = False
+        options.experimental_optimization.map_parallelization = False
         return batches.with_options(options)
 
     def wait_seconds(self) -> float:
         """Seconds that the consumer has waited for batches since the last call."""
-        waited = float(self._waited.numpy())
-        self._waited.assign_sub(waited)
+        waited, self._waited = self._waited, 0.0
         return waited
 
     def indices(self, epoch: int, step: int) -> list[np.ndarray]:
@@ -122,15 +124,14 @@ class TrainingBatches:
     def _positions(self) -> tf.data.Dataset:
         """(epoch, step) from the attributes as they stand at the first request, with a finite cardinality."""
 
-        def now(_):
-            place = tf.numpy_function(lambda: np.array([self.epoch, self.first_step], np.int64), [], tf.int64)
-            return tf.ensure_shape(place, [2])
+        def now(_: np.ndarray) -> np.ndarray:
+            return np.array([self.epoch, self.first_step], np.int64)
 
         def steps(place):
             rest = tf.data.Dataset.range(place[1], self.steps_per_epoch)
             return rest.map(lambda step: tf.stack([place[0], step]))
 
-        some = tf.data.Dataset.from_tensors(0).map(now).flat_map(steps)
+        some = tf.data.Dataset.from_tensors(0).map(lambda zero: _python(now, [zero], tf.int64, [2])).flat_map(steps)
         # How many steps are left is known only then, and Keras takes an unknown cardinality, once it has counted
         # a short first epoch, for the length of all. A choice between this and an endless dataset, of which
         # the second is never chosen, has an endless cardinality, which `take` makes that of a whole epoch.
@@ -148,26 +149,31 @@ class TrainingBatches:
             seed = np.random.SeedSequence([self.seed, epoch, step]).generate_state(2)
             return images, labels, seed.view(np.int32)
 
-        images, labels, seed = tf.numpy_function(pick, [place], (tf.uint8, tf.float32, tf.int32))
         batch = sum(self.counts)
-        images = tf.ensure_shape(images, [batch, *self.data[0].images.shape[1:]])
-        return images, tf.ensure_shape(labels, [batch, len(self.tasks)]), tf.ensure_shape(seed, [2])
+        shapes = [batch, *self.data[0].images.shape[1:]], [batch, len(self.tasks)], [2]
+        return _python(pick, [place], (tf.uint8, tf.float32, tf.int32), shapes)
 
-    def _finish(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor):
-        if self.augment is not None:
-            images = self.augment(images, seed)
-        return _triple(images, labels, self.tasks)
+    def _augment(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        assert self.augment is not None
+        return self.augment(images, seed), labels, seed
 
     def _clocked(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """The same batches; the time from a batch's request to its arrival is added to the time waited."""
+        """Images and labels; the time from a batch's request to its arrival is added to the time waited."""
 
-        def arrive(asked, batch):
-            self._waited.assign_add(tf.timestamp() - asked)
-            return batch
+        def ask(_: np.ndarray) -> np.ndarray:
+            return np.array(time.perf_counter())
+
+        def arrive(asked: np.ndarray, labels: np.ndarray) -> np.ndarray:
+            self._waited += time.perf_counter() - float(asked)
+            return labels
+
+        def pass_on(asked, batch):
+            images, labels, _ = batch
+            return images, _python(arrive, [asked, labels], tf.float32, labels.shape)
 
         # `zip` asks its inputs one after the other, so the clock is read just before the batch is waited for.
-        clock = tf.data.Dataset.from_tensors(0).repeat().map(lambda _: tf.timestamp())
-        return tf.data.Dataset.zip((clock, batches)).map(arrive)
+        clock = tf.data.Dataset.range(self.steps_per_epoch + 1).map(lambda i: _python(ask, [i], tf.float64, []))
+        return tf.data.Dataset.zip((clock, batches)).map(pass_on)
 
 
 def evaluation_batches(data: SplitData, tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
@@ -188,12 +194,12 @@ def evaluation_batches(data: SplitData, tasks: Sequence[str], batch_size: int) -
             rows = slice(int(step) * batch_size, (int(step) + 1) * batch_size)
             return np.ascontiguousarray(data.images[rows]), table[rows]
 
-        images, labels = tf.numpy_function(pick, [step], (tf.uint8, tf.float32))
-        images = tf.ensure_shape(images, [None, *data.images.shape[1:]])
-        return _triple(images, tf.ensure_shape(labels, [None, len(tasks)]), tuple(tasks))
+        shapes = [None, *data.images.shape[1:]], [None, len(tasks)]
+        images, labels = _python(pick, [step], (tf.uint8, tf.float32), shapes)
+        return _triple(images, labels, tuple(tasks))
 
     steps = -(-len(data.keys) // batch_size)
-    return tf.data.Dataset.range(steps).map(gather, deterministic=True).prefetch(2)
+    return tf.data.Dataset.range(steps).map(gather).prefetch(2)
 
 
 def merged_evaluation_batches(data: Sequence[SplitData], tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
@@ -201,6 +207,18 @@ def merged_evaluation_batches(data: Sequence[SplitData], tasks: Sequence[str], b
     return functools.reduce(
         lambda merged, more: merged.concatenate(more), [evaluation_batches(part, tasks, batch_size) for part in data]
     )
+
+
+def _python(function, inputs: list[tf.Tensor], dtypes, shapes):
+    """A Python function in a dataset, its result of known shape.
+
+    Declared stateless, also where it keeps time: the state is none of TensorFlow's. Otherwise TensorFlow would
+    drop every prefetch and every parallel call of the pipeline under `enable_op_determinism`.
+    """
+    results = tf.numpy_function(function, inputs, dtypes, stateful=False)
+    if isinstance(dtypes, tuple):
+        return tuple(tf.ensure_shape(result, shape) for result, shape in zip(results, shapes, strict=True))
+    return tf.ensure_shape(results, shapes)
 
 
 def _triple(images: tf.Tensor, labels: tf.Tensor, tasks: tuple[str, ...]):

@@ -10,6 +10,7 @@ import numpy as np
 from keras_mtl import tasks as all_tasks
 from keras_mtl.data import drawing
 from keras_mtl.data.source import Records, Source, digest
+from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
 
 # Faces of a split, by the task that they are labelled for.
@@ -36,7 +37,7 @@ class DrawnFaces(Source):
         seed: not used: runs that differ in their seed are to share one set. The set's seed is an option.
 
     Raises:
-        ValueError: a task that isn't drawn, or an option that can't be read.
+        UserError: a task that isn't drawn, or an option that can't be read.
 
     Example:
         >>> source = drawn_faces("age", fraction=0.001)
@@ -65,7 +66,7 @@ class DrawnFaces(Source):
         unknown = [task for task in tasks if task not in SIZES]
         if unknown or not tasks:
             received = unknown[0] if unknown else "no task"
-            raise ValueError(f"Drawn faces are labelled for {', '.join(SIZES)} only. Received: {received}")
+            raise UserError(f"Drawn faces are labelled for {', '.join(SIZES)} only. Received: {received}")
         super().__init__(name, tasks, path, base=base, seed=seed)
         self.fraction, self.seed = _read_options(path)
 
@@ -74,7 +75,7 @@ class DrawnFaces(Source):
 
     def records(self, split: str) -> Records:
         if split not in self.splits():
-            raise ValueError(f"Drawn faces have the splits {', '.join(self.splits())}. Received: {split!r}")
+            raise UserError(f"Drawn faces have the splits {', '.join(self.splits())}. Received: {split!r}")
         count = max(1, round(SIZES[self.tasks[0]][split] * self.fraction))
         images = [f"drawn/{'+'.join(self.tasks)}/{split}/{number:06d}" for number in range(count)]
         return self.collect(split, ((image, _texts(image, self.seed)) for image in images))
@@ -109,7 +110,7 @@ def _texts(image: str, seed: int) -> dict[str, object]:
 
 
 def _read_options(text: str) -> tuple[float, int]:
-    """Fraction and seed. Raises ValueError with what is allowed."""
+    """Fraction and seed. Raises UserError with what is allowed."""
     fraction, seed = 1.0, 0
     for option in filter(None, text.split(":")):
         key, _, value = option.partition("=")
@@ -121,7 +122,7 @@ def _read_options(text: str) -> tuple[float, int]:
             else:
                 raise ValueError
         except ValueError:
-            raise ValueError(f"Drawn faces' options are {_OPTIONS}. Received: {option!r}") from None
+            raise UserError(f"Drawn faces' options are {_OPTIONS}. Received: {option!r}") from None
     if not 0 < fraction <= 1000 or seed < 0:
-        raise ValueError(f"Drawn faces' options are {_OPTIONS}. Received: {text!r}")
+        raise UserError(f"Drawn faces' options are {_OPTIONS}. Received: {text!r}")
     return fraction, seed

@@ -30,7 +30,7 @@ class Genki4k(FolderSource):
         text = (self.root / folder / "labels.txt").read_text(encoding="utf-8", errors="replace")
         named = set()
         for number, line in enumerate(text.splitlines(), 1):
-            image = os.path.join(folder, "files", f"file{number:04d}.jpg")
+            image = os.path.normpath(os.path.join(folder, "files", f"file{number:04d}.jpg"))
             named.add(image)
             fields = line.split()
             if len(fields) != 4 or fields[0] not in SMILES:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Mapping, Sequence
-
-import pandas as pd
+from collections.abc import Callable, Sequence
 
 from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import load_split
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.metrics import Metric, metrics_for
-from keras_mtl.evaluation.predictions import labels_and_predictions, predict_split, write_predictions
-from keras_mtl.evaluation.statistics import bootstrap
+from keras_mtl.evaluation.predictions import predict_split, write_predictions
+from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import read_json
-from keras_mtl.table import aligned
-from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder
-
-DRAWN = "Labels: drawn faces, not people. These figures say nothing about photos of people."
 
 
 def evaluate_run(
@@ -50,9 +43,9 @@ def evaluate_run(
         tell: takes the table; `print` by default.
 
     Returns:
-        The split's entry: `images`, `quarantined`, `drawn`, `confidence`, and `tasks` by name, each with `kind`,
-        `images` (labelled ones) and `metrics` {name: {value, low, high, undefined}}; `by_source` where several
-        sources label the task.
+        The split's entry: `images`, `quarantined`, `sources`, `drawn` (those of them that are drawn, not photos),
+        `confidence`, `resamples`, and `tasks` by name, each with `kind`, `images` (labelled ones) and `metrics`
+        {name: {value, low, high, undefined}}; `by_source` where several sources label the task.
 
     Raises:
         ValueError: no run or model there, no source with that split, or too many bad records.
@@ -67,7 +60,6 @@ def evaluate_run(
         image_size=model.input_shape[1],
         cache_dir=config.cache_dir or None,
         validation_fraction=config.validation_fraction,
-        seed=config.seed,
         max_bad_share=config.max_bad_share,
         cache=config.cache,
     )
@@ -77,7 +69,7 @@ def evaluate_run(
         "images": len(frame),
         "quarantined": len(bad),
         "sources": [part.source for part in data],
-        "drawn": any(part.source in drawn for part in data),
+        "drawn": [part.source for part in data if part.source in drawn],
         "confidence": confidence,
         "resamples": resamples,
         "tasks": score(frame, tasks, resamples=resamples, confidence=confidence, seed=seed),
@@ -90,96 +82,16 @@ def evaluate_run(
     return result
 
 
-def score(frame: pd.DataFrame, tasks: Mapping[str, Task], **bootstrap_settings) -> dict[str, dict]:
-    """The metrics of each task over a table of predictions, labelled images only.
-
-    Args:
-        frame: as `predict_split` gives.
-        tasks: by name.
-        **bootstrap_settings: `resamples`, `confidence` and `seed` of `bootstrap`.
-
-    Returns:
-        By task, what `evaluate_run` returns under `tasks`.
-    """
-    scores = {}
-    for name, task in tasks.items():
-        labelled = frame[frame[name].notna()]
-        scores[name] = {"kind": task.kind, **_score_rows(labelled, task, bootstrap_settings)}
-        parts = dict(list(labelled.groupby("source", sort=False)))
-        if len(parts) > 1:
-            scores[name]["by_source"] = {
-                source: _score_rows(part, task, bootstrap_settings) for source, part in parts.items()
-            }
-    return scores
-
-
-def report(result: dict, tasks: Mapping[str, Task], *, run: str, split: str) -> str:
-    """A result of `evaluate_run` as text: what was scored, then a line for each task and metric."""
-    lines = [
-        f"{run} on split {split!r}: {result['images']:,} images of {', '.join(result['sources'])}; "
-        f"{result['quarantined']:,} quarantined" + (" (see quarantine.csv)" if result["quarantined"] else "")
-    ]
-    if result["drawn"]:
-        lines.append(DRAWN)
-    rows: list[tuple] = []
-    notes: list[str] = []
-    for name, entry in result["tasks"].items():
-        if not entry["images"]:
-            notes.append(f"{name}: no labelled image in this split.")
-        parts = {"": entry, **{f" [{source}]": part for source, part in entry.get("by_source", {}).items()}}
-        for suffix, part in parts.items():
-            for metric in metrics_for(entry["kind"]).values():
-                if metric.name in part["metrics"]:
-                    rows.append(_row(name + suffix, tasks[name], metric, part))
-                    notes += _undefined_note(name + suffix, metric, part["metrics"][metric.name])
-    percent = f"{100 * result['confidence']:g} % interval"
-    if rows:
-        lines += ["", aligned([("task", "metric", "value", percent, "images", "labels"), *rows], right=(2, 3, 4))]
-    return "\n".join([*lines, *([""] if notes else []), *notes])
-
-
 def _load(run):
+    folder = RunFolder.existing(run)
+    if not folder.model_path.is_file():
+        raise UserError(f"{run} has no model.keras yet: let its training finish an epoch")
+    # Imported here, so that a wrong path is reported at once.
     import keras
 
     import keras_mtl.models  # noqa: F401 - registers the classes that the file names
 
-    folder = RunFolder.existing(run)
-    if not folder.model_path.is_file():
-        raise UserError(f"{run} has no model.keras yet: let its training finish an epoch")
     return keras.models.load_model(folder.model_path, compile=False), folder
-
-
-def _score_rows(labelled: pd.DataFrame, task: Task, bootstrap_settings: dict) -> dict:
-    entry: dict = {"images": len(labelled), "metrics": {}}
-    if len(labelled):
-        labels, predictions = labels_and_predictions(labelled, task)
-        estimates = bootstrap(metrics_for(task.kind), labels, predictions, **bootstrap_settings)
-        entry["metrics"] = {name: estimate.to_dict() for name, estimate in estimates.items()}
-    return entry
-
-
-def _row(title: str, task: Task, metric: Metric, part: dict) -> tuple:
-    unit = {"share": "%", "label": task.unit, "ranks": "ranks"}.get(metric.unit, "")
-    scale, digits = {"share": (100, 1), "": (1, 3)}.get(metric.unit, (1, 2))
-
-    def shown(value: float | None) -> str:
-        return "-" if value is None else f"{scale * value:.{digits}f}"
-
-    estimate = part["metrics"][metric.name]
-    interval = "-" if estimate["low"] is None else f"{shown(estimate['low'])} to {shown(estimate['high'])}"
-    labels = f"{task.kind}: " + (", ".join(task.classes) or f"{task.low:g} to {task.high:g} {task.unit}".rstrip())
-    return title, metric.name, f"{shown(estimate['value'])} {unit}".rstrip(), interval, f"{part['images']:,}", labels
-
-
-def _undefined_note(title: str, metric: Metric, estimate: dict) -> list[str]:
-    if estimate["value"] is None:
-        return [f"{title} {metric.name}: undefined for these labels (only one class?)."]
-    if estimate["undefined"]:
-        return [
-            f"{title} {metric.name}: undefined in {estimate['undefined']:.1%} of the resamples (only one class drawn); "
-            "the interval rests on the others."
-        ]
-    return []
 
 
 def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:
@@ -189,6 +101,6 @@ def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:
     rows = []
     if folder.quarantine_path.exists():
         with open(folder.quarantine_path, newline="", encoding="utf-8") as file:
-            rows = [Bad(**row) for row in csv.DictReader(file)]
+            rows = [Bad(row["source"], row["split"], row["image"], row["reason"]) for row in csv.DictReader(file)]
     known = {(row.source, row.split, row.image) for row in rows}
     folder.write_quarantine([*rows, *(row for row in bad if (row.source, row.split, row.image) not in known)])

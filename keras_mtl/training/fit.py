@@ -109,6 +109,7 @@ def train(config: Config) -> RunFolder:
         epochs=epochs,
         initial_epoch=progress.epoch,
         validation_data=merged_evaluation_batches(validation, list(tasks), config.batch_size),
+        shuffle=False,
         verbose=0,
         callbacks=[
             Skill(tasks, guesses),
@@ -151,7 +152,6 @@ def _load(config: Config, sources, tasks: list[str]):
         image_size=config.image_size,
         cache_dir=config.cache_dir or None,
         validation_fraction=config.validation_fraction,
-        seed=config.seed,
         max_bad_share=config.max_bad_share,
         cache=config.cache,
     )
@@ -165,17 +165,18 @@ def _load(config: Config, sources, tasks: list[str]):
                 "licence": source.licence,
                 "description": source.description,
                 "drawn": source.drawn,
-                "fingerprint": source.fingerprint("train", config.image_size),
+                "splits": {},
             }
             for source in sources
         },
-        "images": {part.source: {"train": len(part.keys)} for part in data},
         "quarantined": len(bad),
     }
-    for part in validation:
-        facts["images"].setdefault(part.source, {})["validation"] = len(part.keys)
+    for part in (*data, *validation):
+        entry = {"images": len(part.keys), "fingerprint": part.fingerprint}
+        facts["sources"][part.source]["splits"][part.split] = entry
     for source in sources:
-        counts = facts["images"].get(source.name, {})
+        splits = facts["sources"][source.name]["splits"]
+        counts = {split: entry["images"] for split, entry in splits.items()}
         note = " (drawn faces, no real people)" if source.drawn else ""
         print(
             f"Source {source.name}, labels {', '.join(source.tasks)}: {counts.get('train', 0):,} training and "
@@ -200,7 +201,7 @@ def _check_score(score: str, model: MultiTaskModel) -> None:
 def _check_same_data(run: RunFolder, facts: dict) -> None:
     """A training can't go on exactly where its data have changed."""
     before = read_json(run.manifest_path)
-    if before["sources"] != facts["sources"] or before["images"] != facts["images"]:
+    if before["sources"] != facts["sources"]:
         raise UserError(f"The data of {run.path} have changed since it began: choose another --name")
 
 

@@ -14,9 +14,12 @@ import tensorflow as tf
 
 from keras_mtl.data.images import decode_image, resize_images
 from keras_mtl.models import build_model
-from keras_mtl.serving.export import export_model, with_precision
+from keras_mtl.serving.export import export_model, export_run
+from keras_mtl.serving.signatures import with_precision
 from keras_mtl.serving.versions import add_version, resolve, versions
 from keras_mtl.tasks import BUILT_IN, Task
+from keras_mtl.training.config import Config
+from keras_mtl.training.run_folder import RunFolder
 
 TASKS = {
     "age": BUILT_IN["age"],
@@ -124,10 +127,15 @@ def test_the_description_tells_tasks_size_versions_and_limits(exported):
     assert {"keras_mtl", "tensorflow", "keras", "python"} <= set(description["versions"])
 
 
-def test_a_model_of_drawn_faces_says_so(model, tmp_path):
-    folder = export_model(model, tmp_path, name="d", about={"drawn": True})
+def test_tasks_of_drawn_faces_alone_say_so(model, tmp_path):
+    sources = [
+        {"name": "a", "tasks": ["age", "smile"], "drawn": True},
+        {"name": "b", "tasks": ["smile", "emotion"], "drawn": False},
+    ]
+    folder = export_model(model, tmp_path, name="d", about={"sources": sources})
     description = json.loads((folder / "assets.extra" / "tasks.json").read_text(encoding="utf-8"))
-    assert description["drawn"] is True and "drawn faces, not people" in description["limits"]
+    assert description["drawn"] is True and description["sources"] == sources
+    assert description["limits"].startswith("age: trained on drawn faces, not people")
 
 
 def test_without_folding_the_outputs_are_the_same_and_the_model_is_left_as_it_was(model, exported, tmp_path):
@@ -183,6 +191,30 @@ def test_two_outputs_of_one_name_are_refused(tmp_path):
     model = build_model({"smile": BUILT_IN["smile"], "smile_class": clash}, image_size=SIZE, width=4, blocks=(1,))
     with pytest.raises(ValueError, match="smile_class"):
         export_model(model, tmp_path)
+
+
+def test_a_run_is_exported_under_its_name_with_its_sources(model, tmp_path, command):
+    run = RunFolder(tmp_path / "runs" / "tiny")
+    run.begin(Config(name="tiny"))
+    with pytest.raises(ValueError, match="no model.keras"):
+        export_run(run.path)
+    model.save(run.model_path)
+    facts = {"tasks": ["age"], "licence": "CC0", "description": "cartoons", "drawn": True, "fingerprint": "0a"}
+    run.write_manifest(run.config(), {"sources": {"drawn_age": facts}})
+    done = command("export", f"--run={run.path}", f"--directory={tmp_path / 'saved'}")
+    folder = tmp_path / "saved" / "tiny" / "1"
+    assert done.stdout == f"{folder}\n"
+    description = json.loads((folder / "assets.extra" / "tasks.json").read_text(encoding="utf-8"))
+    assert description["run"] == "tiny" and description["drawn"] is True
+    assert description["sources"] == [
+        {"name": "drawn_age", "tasks": ["age"], "description": "cartoons", "licence": "CC0", "drawn": True}
+    ]
+    assert export_run(run.path, tmp_path / "saved", name="other") == tmp_path / "saved" / "other" / "1"
+
+
+def test_a_missing_run_is_named_in_one_line(command, tmp_path):
+    done = command("export", f"--run={tmp_path / 'none'}", check=False)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "no run folder" in done.stderr
 
 
 def fill(folder):

@@ -28,7 +28,8 @@ finally:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     model = build_model(["age", "smile"], image_size=32, width=4, blocks=(1,), seed=3)
-    return export_model(model, tmp_path_factory.mktemp("saved_models"), name="m", about={"drawn": True})
+    sources = [{"name": "drawn", "tasks": ["age", "smile"], "drawn": True}]
+    return export_model(model, tmp_path_factory.mktemp("saved_models"), name="m", about={"sources": sources})
 
 
 @pytest.fixture

@@ -100,10 +100,9 @@ def _paint_strands(pen: Pen, face: Face, rng: Random, outer: np.ndarray, inner: 
         along = np.linspace(0.08, 0.97, 4)[:, None]
         points = start + (end - start) * along
         if rng.random() < hair.grey * 0.7:
-            tone, alpha = _GREY, 0.7
+            pen.stroke(points, 0.05, _GREY, 0.7)
         else:
-            tone, alpha = shade(hair.colour, 1.35 if rng.random() < 0.5 else 0.65), 0.55
-        pen.stroke(points, 0.05, tone, alpha)
+            pen.stroke(points, 0.05, shade(hair.colour, 1.35 if rng.random() < 0.5 else 0.65), 0.55)
 
 
 def _paint_sides(pen: Pen, face: Face) -> None:
@@ -112,7 +111,9 @@ def _paint_sides(pen: Pen, face: Face) -> None:
     low = min(hair.length, 1.05)
     for side in (-1.0, 1.0):
         out, into = width + 0.5 * hair.volume + 0.05, width * 0.86
-        points = np.array([(into * 0.98, -0.35), (out, -0.3), (out + 0.03, low), (into + 0.02, low * 0.92), (into, 0.2)])
+        points = np.array(
+            [(into * 0.98, -0.35), (out, -0.3), (out + 0.03, low), (into + 0.02, low * 0.92), (into, 0.2)]
+        )
         pen.fill(points * (side, 1.0), shade(hair.colour, 0.9))
 
 
@@ -137,7 +138,11 @@ def paint_beard(pen: Pen, face: Face, rng: Random) -> None:
         across = jaw[::-1, 0] / np.abs(jaw[:, 0]).max()
         inside = curve(jaw[::-1, 0] * 0.8, np.minimum(jaw[::-1, 1], head.nose_y + 0.14 - 0.16 * across**2))
         if hair.beard == "stubble":
-            pen.fill(np.concatenate([jaw * 0.97, inside]), mix(crease(head.skin), colour, 0.6), 0.22 * hair.beard_strength + 0.1)
+            pen.fill(
+                np.concatenate([jaw * 0.97, inside]),
+                mix(crease(head.skin), colour, 0.6),
+                0.22 * hair.beard_strength + 0.1,
+            )
             return
         pen.fill(np.concatenate([jaw * (1.0, 1.0 + 0.12 * hair.beard_strength), inside]), colour, alpha)
     if hair.beard == "goatee":
@@ -146,9 +151,15 @@ def paint_beard(pen: Pen, face: Face, rng: Random) -> None:
     droop = 0.06 * ACROSS**2 - mouth.curve * 0.6 * ACROSS**2
     thick = 0.045 + 0.03 * hair.beard_strength
     top = lip - thick + droop
-    pen.fill(np.concatenate([curve(width * ACROSS, top), curve(width * ACROSS, top + 2 * thick * BOW**0.5)[::-1]]), colour, alpha)
+    pen.fill(
+        np.concatenate([curve(width * ACROSS, top), curve(width * ACROSS, top + 2 * thick * BOW**0.5)[::-1]]),
+        colour,
+        alpha,
+    )
     for _ in range(6):
         x = rng.uniform(-0.4, 0.4)
         y = head.chin - rng.uniform(0.05, 0.3)
         if hair.beard == "full":
-            pen.stroke(curve(np.full(3, x), y + np.array([-0.08, 0.0, 0.08])), 0.03, shade(colour, rng.uniform(0.7, 1.3)), 0.6)
+            pen.stroke(
+                curve(np.full(3, x), y + np.array([-0.08, 0.0, 0.08])), 0.03, shade(colour, rng.uniform(0.7, 1.3)), 0.6
+            )

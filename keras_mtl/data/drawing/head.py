@@ -34,15 +34,19 @@ def paint_body(pen: Pen, face: Face) -> None:
     dark = shade(skin, 0.80)
     neck = head.neck
     pen.fill(np.array([(-neck, 0.3), (neck, 0.3), (neck * 1.15, 1.7), (-neck * 1.15, 1.7)]), dark)
-    fold = crease(skin)
-    for y in (1.12, 1.24):
-        pen.stroke(curve(neck * 0.8 * ACROSS, y + 0.05 * BOW), 0.035, fold, 0.6 * face.marks.neck)
     for side in _BOTH:
         x, y = side * (head.width + 0.02), face.eyes.y + 0.14
         pen.dot(x, y, 0.09, head.ear, shade(skin, 0.93))
         pen.dot(x + side * 0.01, y, 0.045, head.ear * 0.6, shade(skin, 0.75))
         if head.earrings:
             pen.dot(x, y + head.ear + 0.04, 0.045, 0.06, (238, 212, 120))
+
+
+def paint_neck_lines(pen: Pen, face: Face) -> None:
+    """Two folds across the neck, of which a high collar hides one."""
+    for y in (1.05,) if face.wear.collar == "high" else (1.05, 1.15):
+        across = curve(0.85 * face.head.neck * ACROSS, y + 0.05 * BOW)
+        pen.stroke(across, 0.04, crease(face.head.skin), 0.75 * face.marks.neck)
 
 
 def paint_head(pen: Pen, face: Face) -> None:
@@ -107,9 +111,9 @@ def paint_lines(pen: Pen, face: Face) -> None:
             along = curve(side * (outer + 0.14 * length), eyes.y + eyes.droop + rise * (0.3 + length))
             pen.stroke(along, 0.024, fold, 0.8 * marks.crows_feet)
         start_x, start_y = head.nose + 0.03, head.nose_y - 0.03
-        x = start_x + (corner_x + 0.07 - start_x) * length**0.7
-        y = start_y + (corner_y + 0.03 - start_y) * length
-        pen.stroke(curve(side * x, y), 0.040, fold, 0.85 * marks.nasolabial)
+        out = start_x + (corner_x + 0.07 - start_x) * length**0.7
+        drop = start_y + (corner_y + 0.03 - start_y) * length
+        pen.stroke(curve(side * out, drop), 0.040, fold, 0.85 * marks.nasolabial)
         down = curve(side * (corner_x + 0.02 + 0.03 * length), corner_y + 0.05 + 0.17 * length)
         pen.stroke(down, 0.036, fold, 0.75 * marks.marionette)
         lifted = eyes.y + eyes.size * 0.75 + 0.10 - 0.05 * mouth.cheeks

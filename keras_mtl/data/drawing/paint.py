@@ -40,6 +40,7 @@ def draw_face(face: Face, size: int = 64) -> Image.Image:
     hair.paint_back(flat, face, rng)
     head.paint_body(flat, face)
     wear.paint_clothes(flat, face)
+    head.paint_neck_lines(flat, face)
     head.paint_head(flat, face)
     head.paint_skin(raised, face, rng)
     hair.paint_beard(raised, face, rng)

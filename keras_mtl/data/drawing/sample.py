@@ -13,7 +13,15 @@ BEARDS = ("", "stubble", "moustache", "goatee", "full")
 
 AGE_NOISE, AGE_OUTLIERS, FLIPS = 3.0, 0.02, 0.05
 
-_SKINS = ((255, 226, 204), (244, 205, 175), (229, 182, 146), (205, 152, 112), (168, 116, 80), (128, 84, 58), (84, 54, 40))
+_SKINS = (
+    (255, 226, 204),
+    (244, 205, 175),
+    (229, 182, 146),
+    (205, 152, 112),
+    (168, 116, 80),
+    (128, 84, 58),
+    (84, 54, 40),
+)
 _HAIRS = ((22, 19, 20), (48, 33, 26), (84, 56, 38), (122, 84, 52), (148, 74, 40), (190, 142, 82), (222, 188, 128))
 _IRISES = ((70, 44, 26), (104, 68, 36), (92, 110, 66), (88, 124, 150), (120, 140, 150))
 _ELDERLY_GREY = (206, 206, 210)
@@ -129,7 +137,7 @@ def _sample_mouth(cues: _Cues, rng: Random, head: Head) -> tuple[Mouth, float]:
         opening = rng.uniform(0.06, 0.22) * intensity if rng.random() < 0.25 + 0.5 * intensity else 0.0
         teeth = opening > 0 and rng.random() < 0.85
     else:
-        intensity = rng.gauss(-0.18, 0.18)
+        intensity = rng.gauss(-0.12, 0.17)
         opening = rng.uniform(0.03, 0.2) if rng.random() < 0.18 else 0.0
         teeth = opening > 0 and rng.random() < 0.25
     feminine, old = cues.feminine(), cues.old(40)
@@ -141,7 +149,7 @@ def _sample_mouth(cues: _Cues, rng: Random, head: Head) -> tuple[Mouth, float]:
     mouth = Mouth(
         y=head.nose_y + 0.25 - 0.05 * cues.child() + rng.gauss(0.0, 0.02) + 0.15 * (head.chin - 1.0),
         width=0.26 + 0.11 * max(0.0, intensity) - 0.04 * cues.child() + rng.gauss(0.0, 0.02),
-        curve=0.17 * intensity + rng.gauss(0.0, 0.018),
+        curve=0.19 * intensity + rng.gauss(0.0, 0.035),
         opening=opening,
         teeth=teeth,
         upper=0.056 * full,
@@ -159,7 +167,7 @@ def _sample_eyes(cues: _Cues, rng: Random, head: Head, hair: Hair, joy: float) -
     brow = mix(shade(hair.colour, 0.8), head.skin, 0.08 + 0.35 * child)
     return Eyes(
         x=head.width * 0.46 + rng.gauss(0.0, 0.012),
-        y=-0.05 + 0.21 * cues.child() + rng.gauss(0.0, 0.02),
+        y=-0.05 + 0.20 * cues.child() + rng.gauss(0.0, 0.03),
         size=0.165 + 0.06 * child + 0.006 * feminine + rng.gauss(0.0, 0.010),
         opening=max(0.14, 0.50 + 0.10 * child - 0.16 * old - squint + rng.gauss(0.0, 0.06)),
         droop=0.05 * cues.old(40) + rng.gauss(0.0, 0.012),

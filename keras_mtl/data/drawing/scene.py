@@ -45,7 +45,7 @@ def photograph(scene: Scene, picture: Image.Image, mask: Image.Image, rng: Rando
     size = picture.width
     if scene.blur > 0.15:
         picture = picture.filter(ImageFilter.GaussianBlur(scene.blur * size / 64))
-    pixels = np.asarray(picture, np.float32)
+    pixels: np.ndarray = np.asarray(picture, np.float32)
     across, down = _grid(size)
     middle_x, middle_y = scene.shift_x, scene.shift_y
     nearness = ((across - middle_x) * scene.light_x + (down - middle_y) * scene.light_y) / scene.scale

@@ -55,7 +55,9 @@ def paint_hat(pen: Pen, face: Face) -> None:
     crown = curve(wide * ACROSS, brow - (0.85 + brow * 0.2) * BOW**0.5)
     pen.fill(crown, colour)
     if kind == "beanie":
-        band = np.concatenate([curve(wide * 1.03 * ACROSS, brow - 0.12), curve(wide * 1.03 * ACROSS, brow + 0.06)[::-1]])
+        band = np.concatenate(
+            [curve(wide * 1.03 * ACROSS, brow - 0.12), curve(wide * 1.03 * ACROSS, brow + 0.06)[::-1]]
+        )
         pen.fill(band, shade(colour, 0.75))
     else:
         brim = wide * (1.05 if kind == "cap" else 1.5)

@@ -1,0 +1,96 @@
+"""A table of predictions in figures, and these as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from keras_mtl.evaluation.metrics import Metric, metrics_for
+from keras_mtl.evaluation.predictions import labels_and_predictions
+from keras_mtl.evaluation.statistics import bootstrap
+from keras_mtl.table import aligned
+from keras_mtl.tasks import Task
+
+DRAWN = "{sources}: drawn faces, not people. Figures on them say nothing about photos of people."
+
+
+def score(frame: pd.DataFrame, tasks: Mapping[str, Task], **bootstrap_settings) -> dict[str, dict]:
+    """The metrics of each task over a table of predictions, labelled images only.
+
+    Args:
+        frame: as `predict_split` gives.
+        tasks: by name.
+        **bootstrap_settings: `resamples`, `confidence` and `seed` of `bootstrap`.
+
+    Returns:
+        By task, what `evaluate_run` returns under `tasks`.
+    """
+    scores = {}
+    for name, task in tasks.items():
+        labelled = frame[frame[name].notna()]
+        scores[name] = {"kind": task.kind, **_score_rows(labelled, task, bootstrap_settings)}
+        parts = dict(list(labelled.groupby("source", sort=False)))
+        if len(parts) > 1:
+            scores[name]["by_source"] = {
+                source: _score_rows(part, task, bootstrap_settings) for source, part in parts.items()
+            }
+    return scores
+
+
+def report(result: dict, tasks: Mapping[str, Task], *, run: str, split: str) -> str:
+    """A result of `evaluate_run` as text: what was scored, then a line for each task and metric."""
+    lines = [
+        f"{run} on split {split!r}: {result['images']:,} images of {', '.join(result['sources'])}; "
+        f"{result['quarantined']:,} quarantined" + (" (see quarantine.csv)" if result["quarantined"] else "")
+    ]
+    if result["drawn"]:
+        lines.append(DRAWN.format(sources=", ".join(result["drawn"])))
+    rows: list[tuple] = []
+    notes: list[str] = []
+    for name, entry in result["tasks"].items():
+        if not entry["images"]:
+            notes.append(f"{name}: no labelled image in this split.")
+        parts = {"": entry, **{f" [{source}]": part for source, part in entry.get("by_source", {}).items()}}
+        for suffix, part in parts.items():
+            for metric in metrics_for(entry["kind"]).values():
+                if metric.name in part["metrics"]:
+                    rows.append(_row(name + suffix, tasks[name], metric, part))
+                    notes += _undefined_note(name + suffix, metric, part["metrics"][metric.name])
+    percent = f"{100 * result['confidence']:g} % interval"
+    if rows:
+        lines += ["", aligned([("task", "metric", "value", percent, "images", "labels"), *rows], right=(2, 3, 4))]
+    return "\n".join([*lines, *([""] if notes else []), *notes])
+
+
+def _score_rows(labelled: pd.DataFrame, task: Task, bootstrap_settings: dict) -> dict:
+    entry: dict = {"images": len(labelled), "metrics": {}}
+    if len(labelled):
+        labels, predictions = labels_and_predictions(labelled, task)
+        estimates = bootstrap(metrics_for(task.kind), labels, predictions, **bootstrap_settings)
+        entry["metrics"] = {name: estimate.to_dict() for name, estimate in estimates.items()}
+    return entry
+
+
+def _row(title: str, task: Task, metric: Metric, part: dict) -> tuple:
+    unit = {"share": "%", "label": task.unit, "ranks": "ranks"}.get(metric.unit, "")
+    scale, digits = {"share": (100, 1), "": (1, 3)}.get(metric.unit, (1, 2))
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else f"{scale * value:.{digits}f}"
+
+    estimate = part["metrics"][metric.name]
+    interval = "-" if estimate["low"] is None else f"{shown(estimate['low'])} to {shown(estimate['high'])}"
+    labels = f"{task.kind}: " + (", ".join(task.classes) or f"{task.low:g} to {task.high:g} {task.unit}".rstrip())
+    return title, metric.name, f"{shown(estimate['value'])} {unit}".rstrip(), interval, f"{part['images']:,}", labels
+
+
+def _undefined_note(title: str, metric: Metric, estimate: dict) -> list[str]:
+    if estimate["value"] is None:
+        return [f"{title} {metric.name}: undefined for these labels (only one class?)."]
+    if estimate["undefined"]:
+        return [
+            f"{title} {metric.name}: undefined in {100 * estimate['undefined']:.1f} % of the resamples (only one class drawn); "
+            "the interval rests on the others."
+        ]
+    return []

@@ -1,0 +1,87 @@
+"""The functions of the exported graph: from images or encoded photos to values, probabilities and class names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from keras_mtl.data.images import decode_image, resize_images
+from keras_mtl.tasks import Task
+
+# Photos decoded at once by serve_bytes: one of 24 megapixels takes 360 MB while it is resized.
+DECODED_AT_ONCE = 4
+
+
+def serving_module(model) -> tf.Module:
+    """A module whose three functions are the signatures that `export_model` describes.
+
+    The weights are constants of the graph, not variables. TensorFlow then prepares them once, when the model is
+    loaded, where it would reorder them for each call: 1.7 times as fast for one image at a time, 1.05 times for 64.
+    """
+    size = model.input_shape[1]
+    trainable = [variable.numpy() for variable in model.trainable_variables]
+    fixed = [variable.numpy() for variable in model.non_trainable_variables]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)], autograph=False)
+    def predict(images):
+        # In the graph of this function, once, and shared by the three signatures.
+        variables = [[tf.constant(value) for value in values] for values in (trainable, fixed)]
+        outputs, _ = model.stateless_call(*variables, images, training=False)
+        return readable(model.tasks, model.decode(outputs))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
+    def serving_default(images):
+        # Resizing to the same size changes nothing but costs a tenth of the whole.
+        resized = tf.cond(
+            tf.reduce_all(tf.shape(images)[1:3] == size), lambda: images, lambda: resize_images(images, size)
+        )
+        return predict(resized)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")], autograph=False)
+    def serve_float(images):
+        return predict(resize_images(images, size))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="images")], autograph=False)
+    def serve_bytes(images):
+        pixels = tf.map_fn(
+            lambda data: resize_images(decode_image(data), size),
+            images,
+            fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
+            parallel_iterations=DECODED_AT_ONCE,
+        )
+        return predict(pixels)
+
+    module = tf.Module(name="keras_mtl")
+    module.serving_default, module.serve_float, module.serve_bytes = serving_default, serve_float, serve_bytes
+    return module
+
+
+def readable(tasks: Mapping[str, Task], decoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The outputs of a signature: decoded values by task, and the names of the likeliest classes."""
+    outputs = {}
+    for name, task in tasks.items():
+        outputs[name] = tf.cast(decoded[name], tf.float32)
+        if task.classes:
+            outputs[f"{name}_class"] = tf.gather(tf.constant(task.classes), tf.argmax(decoded[name], axis=-1))
+    return outputs
+
+
+def with_precision(model, policy: str):
+    """The same model, with the same weights, whose layers all compute in `policy`; itself if they do already."""
+    if all(layer.dtype_policy.name == policy for layer in model.layers):
+        return model
+    config = _replace_policies(model.get_config(), policy)
+    converted = type(model).from_config(config)
+    converted.set_weights(model.get_weights())
+    return converted
+
+
+def _replace_policies(config, policy: str):
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {**config["config"], "name": policy}}
+        return {key: _replace_policies(value, policy) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_replace_policies(value, policy) for value in config)
+    return config

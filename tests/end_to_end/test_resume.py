@@ -1,0 +1,72 @@
+"""kill -9 at any moment, the same command again: the run ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import DRAWN, ROOT, TINY
+
+FLAGS = [*TINY, f"--sources={DRAWN}", "--epochs=3", "--checkpoint_steps=2", "--dropout=0.2"]
+CLOCKED = ("images_per_second", "input_wait")  # the only figures of a run that are no function of its flags
+
+
+def kill_once(workdir, name: str, checkpoints: int) -> int:
+    """Starts a training, kills it a moment after it has written so many checkpoints; returns the exit code."""
+    arguments = [sys.executable, "-m", "keras_mtl.train", *FLAGS, f"--workdir={workdir}", f"--name={name}"]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        index = workdir / name / "checkpoints" / "checkpoint"
+        seen: set[str] = set()
+        deadline = time.monotonic() + 120
+        while len(seen) < checkpoints and process.poll() is None and time.monotonic() < deadline:
+            if index.exists():
+                seen.add(index.read_text().split("\n")[0])
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        return process.wait()
+
+
+def variables(run) -> dict[str, np.ndarray]:
+    """Everything in a run's last checkpoint: weights, optimizer, metrics, seeds."""
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
+    names = [name for name in reader.get_variable_to_shape_map() if name.startswith("variables/")]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def history(run) -> list[dict]:
+    logs = json.loads((run / "metrics.json").read_text())["training"]["history"]
+    return [{name: value for name, value in epoch.items() if name not in CLOCKED} for epoch in logs]
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_bit_identical_to_an_unbroken_one(command, tmp_path):
+    command("train", *FLAGS, f"--workdir={tmp_path}", "--name=whole")
+    assert kill_once(tmp_path, "broken", checkpoints=3) == -signal.SIGKILL
+    assert kill_once(tmp_path, "broken", checkpoints=5) == -signal.SIGKILL
+    assert not (tmp_path / "broken" / "metrics.json").exists()
+    done = command("train", *FLAGS, f"--workdir={tmp_path}", "--name=broken")
+    assert "Going on from epoch" in done.stdout
+
+    whole, broken = (variables(tmp_path / name) for name in ("whole", "broken"))
+    assert whole.keys() == broken.keys() and len(whole) > 100
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, broken[name], err_msg=name)
+    assert history(tmp_path / "whole") == history(tmp_path / "broken")
+    models = [keras.models.load_model(tmp_path / name / "model.keras") for name in ("whole", "broken")]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_other_flags_do_not_touch_a_run(trained_run, command):
+    before = sorted((path, path.stat().st_mtime_ns) for path in trained_run.rglob("*") if path.is_file())
+    done = command(
+        "train", f"--flagfile={trained_run / 'flags.txt'}", "--epochs=9", check=False, env={**os.environ}
+    )
+    assert done.returncode == 2 and "--epochs was 2" in done.stderr
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in trained_run.rglob("*") if path.is_file())

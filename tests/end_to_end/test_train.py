@@ -1,0 +1,178 @@
+"""The train command as a user runs it: what it leaves, what it refuses, what it says."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import DRAWN, TINY
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import keras_mtl
+from keras_mtl.training import RunFolder
+
+
+@pytest.fixture(scope="module")
+def emotion_folder(tmp_path_factory):
+    """A CSV source of pictures whose brightness tells the emotion, with some records that are no good."""
+    folder = tmp_path_factory.mktemp("emotion")
+    rng = np.random.default_rng(0)
+    classes = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    rows = []
+    for number in range(140):
+        label = number % 7
+        pixels = np.clip(rng.normal(30 + 30 * label, 10, (40, 36, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        rows.append((f"{number}.png", classes[label]))
+    (folder / "broken.png").write_bytes(b"no picture")
+    rows += [("broken.png", "happy"), ("missing.png", "sad"), ("0.png", "bored")]
+    with open(folder / "emotion.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("image", "emotion"), *rows])
+    (folder / "tasks.yaml").write_text(f"- {{name: emotion, kind: multiclass, classes: [{', '.join(classes)}]}}\n")
+    return folder
+
+
+def test_the_run_folder_holds_what_the_design_promises(trained_run):
+    for name in ("flags.txt", "manifest.json", "metrics.json", "model.keras", "quarantine.csv", "checkpoints", "logs"):
+        assert (trained_run / name).exists()
+    assert not list(trained_run.glob("**/.writing-*"))
+    manifest = json.loads((trained_run / "manifest.json").read_text())
+    assert manifest["versions"]["keras"] == keras.__version__
+    assert manifest["precision"] == "float32" and manifest["seed"] == 0
+    source = manifest["sources"]["drawn_age"]
+    assert source["drawn"] and source["splits"]["train"]["images"] > source["splits"]["validation"]["images"] > 0
+    training = json.loads((trained_run / "metrics.json").read_text())["training"]
+    assert len(training["history"]) == 2
+    assert training["best"] == max(logs["val_skill"] for logs in training["history"])
+    assert keras.models.load_model(trained_run / "model.keras").tasks.keys() == {"age", "gender", "smile"}
+
+
+def test_tensorboard_gets_scalars_by_task_settings_and_samples(trained_run):
+    read = {}
+    for split in ("train", "validation"):
+        events = EventAccumulator(str(trained_run / "logs" / split), size_guidance={"tensors": 0})
+        events.Reload()
+        read[split] = set(events.Tags()["tensors"])
+        settings = "_hparams_/session_start_info" in events.summary_metadata if split == "validation" else True
+        assert settings
+    assert {"age/loss", "age/mae", "gender/accuracy", "smile/accuracy", "loss", "learning_rate"} <= read["train"]
+    assert {"images_per_second", "input_wait"} <= read["train"]
+    assert {"age/mae", "smile/accuracy", "skill", "samples/drawn_age", "samples/drawn_smile"} <= read["validation"]
+
+
+def test_a_finished_run_is_left_alone(trained_run, command):
+    before = (trained_run / "model.keras").stat().st_mtime_ns
+    done = command("train", f"--flagfile={trained_run / 'flags.txt'}")
+    assert "finished; nothing to do" in done.stdout
+    assert (trained_run / "model.keras").stat().st_mtime_ns == before
+
+
+def test_flags_txt_gives_the_same_numbers_again(trained_run, command, tmp_path):
+    command("train", f"--flagfile={trained_run / 'flags.txt'}", f"--workdir={tmp_path}", "--name=again")
+    first, again = (keras.models.load_model(path / "model.keras") for path in (trained_run, tmp_path / "again"))
+    for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_declared_task_trains_and_bad_records_are_named(emotion_folder, command, tmp_path):
+    done = command(
+        "train",
+        *TINY,
+        "--tasks=emotion",
+        f"--task_file={emotion_folder / 'tasks.yaml'}",
+        f"--sources=emotion=csv:{emotion_folder / 'emotion.csv'}",
+        "--epochs=20",
+        "--learning_rate=0.01",
+        "--augment=none",
+        f"--workdir={tmp_path}",
+    )
+    assert "Warning: 3 records can't be used" in done.stdout
+    rows = {row["image"]: row["reason"] for row in csv.DictReader(open(tmp_path / "emotion" / "quarantine.csv"))}
+    assert len(rows) == 3
+    assert "bored" in rows["0.png"] and {"broken.png", "missing.png"} < set(rows)
+    training = json.loads((tmp_path / "emotion" / "metrics.json").read_text())["training"]
+    assert training["best"] > 0.4  # brightness tells the class: a net that learns at all beats the guess
+
+
+def test_too_many_bad_records_stop_the_training(emotion_folder, command, tmp_path):
+    done = command(
+        "train",
+        *TINY,
+        "--tasks=emotion",
+        f"--task_file={emotion_folder / 'tasks.yaml'}",
+        f"--sources=emotion=csv:{emotion_folder / 'emotion.csv'}",
+        "--max_bad_share=0.01",
+        f"--workdir={tmp_path}",
+        check=False,
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "max_bad_share" in done.stderr or "bad" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--sources=age=csv:nowhere.csv", "--tasks=age"], "nowhere.csv"),
+        (["--sources=age=zip:faces"], "csv, "),
+        (["--tasks=age,gender", f"--sources={DRAWN.split(',')[0]}"], "gender"),
+        (["--best_by=val_mood"], "--best_by takes one of val_skill"),
+        (["--init_from=nothing.keras", f"--sources={DRAWN}"], "--init_from takes"),
+        (["--loss_weights=mood=1"], "--loss_weights names 'mood'"),
+        (["--heads=age=magic"], "unknown head 'magic'"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_leaves_nothing(command, tmp_path, flags, message):
+    done = command("train", *TINY, f"--sources={DRAWN}", *flags, f"--workdir={tmp_path}", check=False)
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error:")]
+    assert len(errors) == 1 and message in errors[0]
+    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+
+
+def test_a_single_task_net_starts_from_a_multitask_one(trained_run, command, tmp_path):
+    done = command(
+        "train",
+        *TINY,
+        "--tasks=smile",
+        f"--sources={DRAWN}",
+        f"--init_from={trained_run}",
+        "--steps=3",
+        "--learning_rate=0",
+        "--weight_decay=0",
+        f"--workdir={tmp_path}",
+        "--histograms",
+    )
+    assert "layers initialised" in done.stdout
+    ours = keras.models.load_model(tmp_path / "smile" / "model.keras")
+    theirs = keras.models.load_model(trained_run / "model.keras")
+    for layer in ours.layers:
+        for one, other in zip(layer.trainable_weights, theirs.get_layer(layer.name).trainable_weights, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_early_stopping_ends_a_training_that_stands_still(command, tmp_path):
+    flags = [*TINY, "--tasks=smile", f"--sources={DRAWN}", "--learning_rate=0", "--epochs=9", "--best_by=val_smile_accuracy"]
+    command("train", *flags, "--early_stopping", "--patience=2", "--weight_decay=0", f"--workdir={tmp_path}")
+    training = json.loads((tmp_path / "smile" / "metrics.json").read_text())["training"]
+    assert len(training["history"]) < 9
+    assert len(training["history"]) == training["best_epoch"] + 2
+
+
+def test_train_is_a_function_too(tmp_path):
+    run = keras_mtl.train(
+        keras_mtl.Config(
+            tasks=("gender",),
+            sources=("gender=drawn:fraction=0.02",),
+            image_size=32,
+            width=8,
+            stages=(1, 1),
+            steps=2,
+            batch_size=8,
+            precision="float32",
+            workdir=str(tmp_path),
+        )
+    )
+    assert isinstance(run, RunFolder) and run.finished

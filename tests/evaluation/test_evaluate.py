@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from keras_mtl.evaluation.evaluate import evaluate_run
+from keras_mtl.training.config import Config
+from keras_mtl.training.run_folder import RunFolder
+
+SOURCES = ("age=drawn:fraction=0.02", "smile=drawn:fraction=0.02", "age+smile=csv:faces/{split}.csv")
+
+
+@pytest.fixture
+def run(tmp_path, images):
+    """A run folder with an untrained model, and two photos, one of them missing, as a third source."""
+    import tensorflow as tf
+
+    import keras_mtl
+
+    for split in ("train", "test"):
+        (tmp_path / "faces").mkdir(exist_ok=True)
+        names = [f"{split}{number}.png" for number in range(6)]
+        for name, image in zip(names, images, strict=False):
+            tf.io.write_file(str(tmp_path / name), tf.io.encode_png(image))
+        frame = pd.DataFrame({"image": names, "age": [20, 30, None, 50, 60, 70], "smile": ["smiling", None] * 3})
+        if split == "test":
+            frame.loc[6] = ["gone.png", 44, None]
+        frame.to_csv(tmp_path / "faces" / f"{split}.csv", index=False)
+    folder = RunFolder(tmp_path / "runs" / "r")
+    config = Config(
+        tasks=("age", "smile"), sources=SOURCES, image_size=32, data_dir=str(tmp_path), max_bad_share=0.5, name="r"
+    )
+    folder.begin(config)
+    model = keras_mtl.build_model(["age", "smile"], image_size=32, width=8, blocks=(1, 1), precision="float32")
+    model.save(folder.model_path)
+    folder.update_metrics(training={"best": 0.5}, validation={"older": 1})
+    return folder
+
+
+def test_evaluation_fills_the_run_folder_and_prints_a_table(run, capsys):
+    result = evaluate_run(run.path, "test", resamples=200)
+    printed = capsys.readouterr().out
+    assert "split 'test'" in printed and "1 quarantined" in printed
+    assert "drawn_age, drawn_smile: drawn faces, not people" in printed
+    metrics = json.loads(run.metrics_path.read_text())
+    assert metrics["training"] == {"best": 0.5} and metrics["validation"] == {"older": 1}
+    assert metrics["test"] == json.loads(json.dumps(result))
+    assert result["quarantined"] == 1 and result["drawn"] == ["drawn_age", "drawn_smile"]
+    assert "gone.png" in run.quarantine_path.read_text()
+
+    frame = pd.read_csv(run.predictions_path / "test.csv")
+    assert len(frame) == result["images"]
+    labelled = frame.dropna(subset="age")
+    age = result["tasks"]["age"]
+    assert age["images"] == len(labelled)
+    mae = age["metrics"]["mae"]
+    assert mae["value"] == pytest.approx((labelled["age"] - labelled["age_predicted"]).abs().mean(), rel=1e-5)
+    assert mae["low"] < mae["value"] < mae["high"]
+    assert set(age["by_source"]) == {"drawn_age", "csv_age_smile"} and age["by_source"]["csv_age_smile"]["images"] == 5
+    smile = frame.dropna(subset="smile")
+    accuracy = result["tasks"]["smile"]["metrics"]["accuracy"]["value"]
+    assert accuracy == pytest.approx((smile["smile"] == smile["smile_predicted"]).mean())
+    # Photos that are labelled for one class only leave AUC undefined.
+    assert result["tasks"]["smile"]["by_source"]["csv_age_smile"]["metrics"]["roc_auc"]["value"] is None
+    assert "smile [csv_age_smile] roc_auc: undefined" in printed
+
+
+def test_evaluating_again_and_on_another_split_keeps_what_is_there(run):
+    silent = {"resamples": 20, "tell": lambda text: None}
+    first = evaluate_run(run.path, "test", **silent)
+    evaluate_run(run.path, "validation", **silent)
+    assert evaluate_run(run.path, "test", **silent) == first
+    metrics = json.loads(run.metrics_path.read_text())
+    assert metrics["test"] == json.loads(json.dumps(first))
+    assert metrics["validation"]["older"] == 1 and metrics["validation"]["images"] > 0
+    assert run.quarantine_path.read_text().count("gone.png") == 1
+    assert sorted(path.name for path in run.predictions_path.iterdir()) == ["test.csv", "validation.csv"]
+
+
+def test_other_sources_than_the_trainings(run):
+    result = evaluate_run(
+        run.path, "test", sources=["age+smile=csv:faces/{split}.csv"], resamples=20, tell=lambda text: None
+    )
+    assert result["sources"] == ["csv_age_smile"] and not result["drawn"]
+    assert "by_source" not in result["tasks"]["age"]
+
+
+def test_what_cannot_be_evaluated_is_named(run, tmp_path):
+    with pytest.raises(ValueError, match="no run folder"):
+        evaluate_run(tmp_path / "nothing")
+    (tmp_path / "faces" / "train.csv").unlink()
+    with pytest.raises(ValueError, match="split 'validation'.*csv_age_smile has test"):
+        evaluate_run(run.path, "validation", sources=["age+smile=csv:faces/{split}.csv"])
+    run.model_path.unlink()
+    with pytest.raises(ValueError, match="no model.keras"):
+        evaluate_run(run.path)
+
+
+def test_command_answers_a_wrong_split_and_a_missing_run_in_one_line(command, tmp_path):
+    wrong = command("evaluate", f"--run={tmp_path}", "--split=tset", check=False)
+    assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1 and "test" in wrong.stderr
+    missing = command("evaluate", f"--run={tmp_path / 'x'}", check=False)
+    assert missing.returncode == 2 and "no run folder" in missing.stderr
