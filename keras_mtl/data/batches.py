@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mtl.data.augment import Augmentation
+from keras_mtl.data.mixing import images_per_batch
 from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import UserError
 
@@ -67,7 +68,7 @@ class TrainingBatches:
         self.tasks = tuple(tasks)
         self.seed = seed
         self.augment = augment
-        self.counts = _counts(self.data, batch_size, mix)
+        self.counts = images_per_batch(self.data, batch_size, mix)
         self.steps_per_epoch = max(
             -(-len(part.keys) // count) for part, count in zip(self.data, self.counts, strict=True)
         )
@@ -236,35 +237,3 @@ def _label_table(data: SplitData, tasks: tuple[str, ...]) -> np.ndarray:
     """float32 [n, tasks], NaN where a label is missing."""
     missing = np.full(len(data.keys), np.nan, np.float32)
     return np.stack([np.asarray(data.labels.get(task, missing), np.float32) for task in tasks], axis=1)
-
-
-def _counts(data: Sequence[SplitData], batch_size: int, mix: str | Mapping[str, float]) -> list[int]:
-    """Images of each source in a batch, by largest remainder, at least one of each."""
-    if batch_size < len(data):
-        raise UserError(
-            f"batch_size must be at least the number of sources, {len(data)}, so that each is in every batch. "
-            f"Received: {batch_size}"
-        )
-    shares = _shares(data, mix)
-    quotas = shares * batch_size / shares.sum()
-    counts = np.maximum(np.floor(quotas).astype(int), 1)
-    while counts.sum() < batch_size:
-        counts[np.argmax(quotas - counts)] += 1
-    while counts.sum() > batch_size:
-        counts[np.argmax(np.where(counts > 1, counts - quotas, -np.inf))] -= 1
-    return counts.tolist()
-
-
-def _shares(data: Sequence[SplitData], mix: str | Mapping[str, float]) -> np.ndarray:
-    names = [part.source for part in data]
-    if isinstance(mix, Mapping):
-        if set(mix) != set(names) or not all(0 < ratio < float("inf") for ratio in mix.values()):
-            raise UserError(
-                f"mix must have a ratio over 0 for each source and no other: {', '.join(names)}. Received: {dict(mix)}"
-            )
-        return np.array([mix[name] for name in names], float)
-    if mix == "equal":
-        return np.ones(len(data))
-    if mix == "size":
-        return np.array([len(part.keys) for part in data], float)
-    raise UserError(f"mix must be size, equal or ratios by source name. Received: {mix!r}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import pathlib
 from collections.abc import Iterator
+from typing import TextIO
 
 from keras_mtl.data.source import SPLITS, Records, Source
 from keras_mtl.errors import UserError
@@ -87,23 +89,16 @@ class CsvSource(Source):
                 yield reader.line_num, row
 
 
-class _opened:
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[TextIO]:
     """A text file; what goes wrong while it is read becomes one clear line that names it."""
-
-    def __init__(self, path: pathlib.Path):
-        self.path = path
-
-    def __enter__(self):
-        try:
-            self.file = self.path.open(encoding="utf-8-sig", newline="")
-        except OSError as error:
-            raise UserError(f"{self.path} can't be read: {error.strerror}") from None
-        return self.file
-
-    def __exit__(self, kind, error, trace):
-        self.file.close()
-        if isinstance(error, (UnicodeDecodeError, csv.Error)):
-            raise UserError(f"{self.path} is not a CSV in UTF-8: {error}") from None
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not a CSV in UTF-8: {error}") from None
 
 
 def _label(text: str | None) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_mtl.models.convolution import Conv2D
 from keras_mtl.models.normalization import BatchNormalization
 
 STEMS = ("imagenet", "small")
@@ -103,7 +104,7 @@ class _Layers:
         # Keras' "same" pads one pixel less at the top left where the stride is 2: torch pads both sides.
         if size > 1 and stride > 1:
             x = keras.layers.ZeroPadding2D(size // 2, dtype=self.dtype, name=f"{name}_pad")(x)
-        return keras.layers.Conv2D(
+        return Conv2D(
             filters,
             size,
             strides=stride,
