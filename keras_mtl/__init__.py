@@ -10,6 +10,8 @@ import os
 
 import wrapt
 
+from keras_mtl.lazy import lazy_names
+
 # Before TensorFlow is imported, and unless the user chose: oneDNN makes training about three times as fast
 # on CPUs where TensorFlow leaves it off.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -24,16 +26,13 @@ _WHERE = {
     "build_model": "keras_mtl.models",
     "evaluate_run": "keras_mtl.evaluation",
     "export_model": "keras_mtl.serving",
+    "select_tasks": "keras_mtl.tasks",
     "train": "keras_mtl.training",
 }
 __all__ = sorted(_WHERE)  # noqa: PLE0605
 
 
-def __getattr__(name: str):
-    if name not in _WHERE:
-        raise AttributeError(f"module 'keras_mtl' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(_WHERE[name]), name)
-
+__getattr__ = lazy_names(__name__, _WHERE)
 
 # Keras finds a custom class only if it has been registered: this registers ours as soon as Keras itself is
 # imported, before or after keras_mtl, so that `keras.models.load_model` needs nothing more.

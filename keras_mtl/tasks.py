@@ -156,7 +156,7 @@ def read_task_file(path: str | pathlib.Path) -> dict[str, Task]:
     return {task.name: task for task in tasks}
 
 
-def select(names: list[str] | tuple[str, ...], declared: dict[str, Task] | None = None) -> dict[str, Task]:
+def select_tasks(names: list[str] | tuple[str, ...], declared: dict[str, Task] | None = None) -> dict[str, Task]:
     """The named tasks, in the order given; declared ones come before built-in ones of the same name.
 
     Raises:

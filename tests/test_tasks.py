@@ -54,7 +54,7 @@ def test_tasks_are_declared_in_a_file(tmp_path, suffix, text):
     path = tmp_path / f"tasks{suffix}"
     path.write_text(text)
     declared = tasks.read_task_file(path)
-    assert tasks.select(["mood", "age"], declared) == {
+    assert tasks.select_tasks(["mood", "age"], declared) == {
         "mood": Task("mood", "ordinal", classes=("bad", "fair", "good")),
         "age": BUILT_IN["age"],
     }
@@ -71,6 +71,6 @@ def test_bad_task_files_are_one_line(tmp_path, text):
 
 def test_unknown_and_repeated_tasks_are_refused():
     with pytest.raises(UserError, match="known tasks: age, gender, smile"):
-        tasks.select(["emotion"])
+        tasks.select_tasks(["emotion"])
     with pytest.raises(UserError, match="twice"):
-        tasks.select(["age", "age"])
+        tasks.select_tasks(["age", "age"])

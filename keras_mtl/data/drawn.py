@@ -95,7 +95,7 @@ def drawn_faces(*tasks: str, fraction: float = 1.0, seed: int = 0) -> DrawnFaces
         fraction: of the usual number of faces.
         seed: of the set.
     """
-    chosen = all_tasks.select(tasks)
+    chosen = all_tasks.select_tasks(tasks)
     return DrawnFaces("_".join(("drawn", *chosen)), chosen, f"fraction={fraction}:seed={seed}")
 
 

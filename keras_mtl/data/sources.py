@@ -53,7 +53,7 @@ def parse_sources(
 
     Example:
         >>> from keras_mtl import tasks
-        >>> [source.name for source in parse_sources(["drawn"], tasks.select(["age", "smile"]))]
+        >>> [source.name for source in parse_sources(["drawn"], tasks.select_tasks(["age", "smile"]))]
         ['drawn_age', 'drawn_smile']
     """
     base, origin = _base(data_dir)

@@ -1,12 +1,13 @@
 """How good a model is: metrics with intervals, predictions as a table, the evaluation of a run."""
 
-from __future__ import annotations
+from keras_mtl.lazy import lazy_names
 
-
-def __getattr__(name: str):
-    # On demand, so that metrics and statistics, which need numpy only, are imported without TensorFlow.
-    if name == "evaluate_run":
-        from keras_mtl.evaluation.evaluate import evaluate_run
-
-        return evaluate_run
-    raise AttributeError(f"module 'keras_mtl.evaluation' has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Metric": "keras_mtl.evaluation.metrics",
+        "bootstrap": "keras_mtl.evaluation.statistics",
+        "evaluate_run": "keras_mtl.evaluation.evaluate",
+        "score": "keras_mtl.evaluation.scoring",
+    },
+)

@@ -89,8 +89,6 @@ def _undefined_note(title: str, metric: Metric, estimate: dict) -> list[str]:
     if estimate["value"] is None:
         return [f"{title} {metric.name}: undefined for these labels (only one class?)."]
     if estimate["undefined"]:
-        return [
-            f"{title} {metric.name}: undefined in {100 * estimate['undefined']:.1f} % of the resamples (only one class drawn); "
-            "the interval rests on the others."
-        ]
+        share = f"{100 * estimate['undefined']:.1f} % of the resamples (only one class drawn)"
+        return [f"{title} {metric.name}: undefined in {share}; the interval rests on the others."]
     return []

@@ -123,7 +123,7 @@ def build_model(
         >>> model.compile("adamw")  # doctest: +SKIP
     """
     if not isinstance(tasks, Mapping):
-        tasks = tasks_module.select(tuple(tasks))
+        tasks = tasks_module.select_tasks(tuple(tasks))
     policy = keras.config.dtype_policy()
     if precision is not None:
         keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)

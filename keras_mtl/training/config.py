@@ -112,7 +112,7 @@ class Config:
             UserError: an unknown task or head, a bad option, or a head given to a task that is not trained.
         """
         declared = tasks_module.read_task_file(self.task_file) if self.task_file else {}
-        tasks = tasks_module.select(self.tasks, declared)
+        tasks = tasks_module.select_tasks(self.tasks, declared)
         for entry in self.heads:
             name, _, spec = entry.partition("=")
             head, *options = spec.split(":")

@@ -19,7 +19,7 @@ class Photos(Source):
     """PNG files in a folder; counts what it decodes."""
 
     def __init__(self, root):
-        super().__init__("photos", tasks.select(["age"]), base=root)
+        super().__init__("photos", tasks.select_tasks(["age"]), base=root)
         self.decoded = 0
 
     def splits(self):

@@ -8,7 +8,7 @@ from keras_mtl.data.smiles import Smiles
 from keras_mtl.data.utkface import UtkFace, parse_name
 from keras_mtl.tasks import Task
 
-SMILE = tasks.select(["smile"])
+SMILE = tasks.select_tasks(["smile"])
 
 
 def touch(folder, *names):
@@ -19,7 +19,7 @@ def touch(folder, *names):
 
 def test_utkface_names_are_labels(tmp_path):
     touch(tmp_path / "faces", "1_1_0_20170116.jpg.chip.jpg", "100_0_4_20170112215240346.jpg", "part2/7_1_2_2017.JPG")
-    source = UtkFace("faces", tasks.select(["gender", "age"]), "faces", base=tmp_path)
+    source = UtkFace("faces", tasks.select_tasks(["gender", "age"]), "faces", base=tmp_path)
     records = source.records("train")
     assert records.images == [
         "faces/100_0_4_20170112215240346.jpg",
@@ -47,7 +47,7 @@ def test_utkface_names_are_labels(tmp_path):
 )
 def test_malformed_utkface_names_are_quarantined_with_the_reason(name, reason, tmp_path):
     touch(tmp_path, name, "39_1_0_2017.jpg")
-    records = UtkFace("faces", tasks.select(["age"]), str(tmp_path)).records("train")
+    records = UtkFace("faces", tasks.select_tasks(["age"]), str(tmp_path)).records("train")
     assert len(records.images) == 1
     (bad,) = records.bad
     assert bad.image.endswith(name) and bad.reason.startswith("malformed name: ") and reason in bad.reason
@@ -57,7 +57,7 @@ def test_malformed_utkface_names_are_quarantined_with_the_reason(name, reason, t
 
 def test_an_utkface_age_out_of_range_is_a_bad_label(tmp_path):
     touch(tmp_path, "121_1_0_2017.jpg", "20_1_0_2017.jpg")
-    records = UtkFace("faces", tasks.select(["age"]), str(tmp_path)).records("train")
+    records = UtkFace("faces", tasks.select_tasks(["age"]), str(tmp_path)).records("train")
     assert [bad.reason for bad in records.bad] == ["age label '121' is not a number from 0 to 120"]
 
 
@@ -69,7 +69,7 @@ def test_labels_go_by_the_name_of_the_class_and_not_its_number(tmp_path):
 
 def test_a_folder_for_each_split(tmp_path):
     touch(tmp_path, "train/20_1_0_2017.jpg", "test/21_1_0_2017.jpg", "test/22_1_0_2017.jpg")
-    source = UtkFace("faces", tasks.select(["age"]), "{split}", base=tmp_path)
+    source = UtkFace("faces", tasks.select_tasks(["age"]), "{split}", base=tmp_path)
     assert source.splits() == ("train", "test")
     assert source.records("test").images == ["test/21_1_0_2017.jpg", "test/22_1_0_2017.jpg"]
 

@@ -7,7 +7,7 @@ from keras_mtl import tasks
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import in_validation
 
-ALL = tasks.select(["age", "gender", "smile"])
+ALL = tasks.select_tasks(["age", "gender", "smile"])
 CSVS = [f"{task}=csv:splits/{task}_{{split}}.csv" for task in ALL]
 
 
@@ -34,7 +34,7 @@ def test_the_splits_have_their_sizes_and_every_label_is_read(folder):
 
 
 def test_malformed_utkface_names_are_found(folder):
-    (source,) = parse_sources(["age+gender=utkface:UTKFace"], tasks.select(["age", "gender"]), folder)
+    (source,) = parse_sources(["age+gender=utkface:UTKFace"], tasks.select_tasks(["age", "gender"]), folder)
     records = source.records("train")
     assert len(records.images) + len(records.bad) == 11_861
     assert [(bad.image, bad.reason) for bad in records.bad] == [
@@ -45,7 +45,7 @@ def test_malformed_utkface_names_are_found(folder):
 
 
 def test_the_smiles_folders(folder):
-    (source,) = parse_sources(["smile=smiles:SMILEs"], tasks.select(["smile"]), folder)
+    (source,) = parse_sources(["smile=smiles:SMILEs"], tasks.select_tasks(["smile"]), folder)
     records = source.records("train")
     assert (len(records.images), records.bad) == (6_798, [])
 

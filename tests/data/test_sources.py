@@ -9,7 +9,7 @@ from keras_mtl import tasks
 from keras_mtl.data.sources import KINDS, parse_sources
 from keras_mtl.tasks import Task
 
-ALL = tasks.select(["age", "gender", "smile"])
+ALL = tasks.select_tasks(["age", "gender", "smile"])
 
 
 @pytest.fixture
@@ -49,19 +49,19 @@ def test_the_group_drawn_is_three_sources_of_one_task_each():
 
 def test_what_is_not_wanted_is_dropped_and_names_stay(folder):
     entries = ["age+gender=utkface:UTKFace", "smile=smiles:no/such/folder"]
-    sources = parse_sources(entries, tasks.select(["gender"]), folder)
+    sources = parse_sources(entries, tasks.select_tasks(["gender"]), folder)
     assert [(source.name, source.tasks) for source in sources] == [("utkface_age_gender", ("gender",))]
 
 
 def test_relative_paths_start_at_data_dir_else_the_environment_else_here(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert parse_sources(["age=csv:people.csv"], tasks.select(["age"]))
+    assert parse_sources(["age=csv:people.csv"], tasks.select_tasks(["age"]))
     monkeypatch.chdir("/")
     monkeypatch.setenv("KERAS_MTL_DATA", str(folder))
-    assert parse_sources(["age=csv:people.csv"], tasks.select(["age"]))
+    assert parse_sources(["age=csv:people.csv"], tasks.select_tasks(["age"]))
     monkeypatch.setenv("KERAS_MTL_DATA", "/nowhere")
-    assert parse_sources(["age=csv:people.csv"], tasks.select(["age"]), folder)
-    assert parse_sources([f"age=csv:{folder}/people.csv"], tasks.select(["age"]))
+    assert parse_sources(["age=csv:people.csv"], tasks.select_tasks(["age"]), folder)
+    assert parse_sources([f"age=csv:{folder}/people.csv"], tasks.select_tasks(["age"]))
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_wrong_entries_get_one_clear_line(entries, words, folder):
 def test_a_missing_path_tells_where_it_was_looked_for(folder, monkeypatch):
     monkeypatch.chdir(folder)
     with pytest.raises(ValueError, match=f"from the working directory {folder}, since --data_dir and KERAS_MTL_DATA"):
-        parse_sources(["age=csv:none.csv"], tasks.select(["age"]))
+        parse_sources(["age=csv:none.csv"], tasks.select_tasks(["age"]))
     monkeypatch.setenv("KERAS_MTL_DATA", str(folder))
     with pytest.raises(ValueError, match=f"looked from KERAS_MTL_DATA={folder}"):
-        parse_sources(["age=csv:none.csv"], tasks.select(["age"]))
+        parse_sources(["age=csv:none.csv"], tasks.select_tasks(["age"]))
     with pytest.raises(ValueError, match="--data_dir must be a folder that exists. Received: '/nowhere'"):
-        parse_sources(["age=csv:people.csv"], tasks.select(["age"]), "/nowhere")
+        parse_sources(["age=csv:people.csv"], tasks.select_tasks(["age"]), "/nowhere")
 
 
 def test_a_declared_task_can_come_from_a_csv(folder):
@@ -119,7 +119,8 @@ def test_every_kind_tells_its_licence_and_what_it_is(kind):
 def test_reading_sources_imports_no_tensorflow():
     code = (
         "import sys; from keras_mtl import tasks; from keras_mtl.data.sources import parse_sources;"
-        "parse_sources(['drawn'], tasks.select(['age'])); print('tensorflow' in sys.modules, 'pandas' in sys.modules)"
+        "parse_sources(['drawn'], tasks.select_tasks(['age']));"
+        "print('tensorflow' in sys.modules, 'pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["False", "False"], done.stderr

@@ -13,7 +13,7 @@ from keras_mtl import tasks
 from keras_mtl.data.source import Source
 from keras_mtl.data.splits import in_validation, load_split
 
-AGE = tasks.select(["age"])
+AGE = tasks.select_tasks(["age"])
 
 
 class Made(Source):
@@ -171,9 +171,9 @@ def test_a_split_that_no_source_has_tells_which_there_are(tmp_path):
 
 
 def test_a_task_without_images_is_an_error_in_train_and_told_elsewhere(tmp_path, caplog):
-    both = tasks.select(["age", "smile"])
+    both = tasks.select_tasks(["age", "smile"])
     ages = Made({"train": entries(0, 9), "test": entries(9, 12)})
-    smiles = Made({"test": entries(0, 9, smile=1)}, "smiles", tasks.select(["smile"]))
+    smiles = Made({"test": entries(0, 9, smile=1)}, "smiles", tasks.select_tasks(["smile"]))
     with pytest.raises(ValueError, match="labels the task 'smile' has the split 'train'"):
         load([ages, smiles], "train", tmp_path, wanted=both)
     data, _ = load([ages, smiles], "test", tmp_path, wanted=both)

@@ -7,7 +7,7 @@ import pytest
 from keras_mtl import tasks
 from keras_mtl.data.tabular import CsvSource
 
-TWO = tasks.select(["age", "smile"])
+TWO = tasks.select_tasks(["age", "smile"])
 
 
 def open_csv(path, wanted=TWO, **options):
