@@ -36,4 +36,5 @@ __getattr__ = lazy_names(__name__, _WHERE)
 
 # Keras finds a custom class only if it has been registered: this registers ours as soon as Keras itself is
 # imported, before or after keras_mtl, so that `keras.models.load_model` needs nothing more.
-wrapt.register_post_import_hook(lambda module: importlib.import_module("keras_mtl.models"), "keras")
+for _package in ("keras_mtl.models", "keras_mtl.optimizers"):
+    wrapt.register_post_import_hook(lambda _, package=_package: importlib.import_module(package), "keras")

@@ -10,7 +10,6 @@ _WHERE = {
     "TrainingBatches": "keras_mtl.data.batches",
     "evaluation_batches": "keras_mtl.data.batches",
     "load_split": "keras_mtl.data.splits",
-    "merged_evaluation_batches": "keras_mtl.data.batches",
     "parse_sources": "keras_mtl.data.sources",
 }
 __all__ = sorted(_WHERE)  # noqa: PLE0605

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -100,6 +101,10 @@ class TrainingBatches:
         options.experimental_optimization.map_parallelization = False
         return batches.with_options(options)
 
+    def follow_epochs(self) -> keras.callbacks.Callback:
+        """A callback for `fit` that sets `epoch`; without it every epoch is the first one again."""
+        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch))
+
     def wait_seconds(self) -> float:
         """Seconds that the consumer has waited for batches since the last call."""
         waited, self._waited = self._waited, 0.0
@@ -177,37 +182,45 @@ class TrainingBatches:
         return tf.data.Dataset.zip((clock, batches)).map(pass_on)
 
 
-def evaluation_batches(data: SplitData, tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
-    """All images of one source in order, unchanged.
+def evaluation_batches(
+    data: SplitData | Sequence[SplitData], tasks: Sequence[str], batch_size: int
+) -> tf.data.Dataset:
+    """All images once, unchanged; those of one source in order.
+
+    Several sources are spread evenly over the batches, so that every batch holds about the same share of each:
+    Keras' loss of an epoch is the mean over its batches, and a batch without a task's labels would count as 0.
 
     Args:
-        data: the source's split.
+        data: a source's split, or those of several sources.
         tasks: names of the tasks.
         batch_size: images in a batch; the last batch may be shorter.
 
     Returns:
         Triples as from `TrainingBatches.dataset`, with a known cardinality.
     """
-    table = _label_table(data, tuple(tasks))
+    parts = [data] if isinstance(data, SplitData) else list(data)
+    tables = [_label_table(part, tuple(tasks)) for part in parts]
+    sources = np.repeat(np.arange(len(parts)), [len(part.keys) for part in parts])
+    rows = np.concatenate([np.arange(len(part.keys)) for part in parts])
+    places = np.concatenate([(np.arange(len(part.keys)) + 0.5) / len(part.keys) for part in parts])
+    order = np.argsort(places, kind="stable")
 
     def gather(step: tf.Tensor):
         def pick(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            rows = slice(int(step) * batch_size, (int(step) + 1) * batch_size)
-            return np.ascontiguousarray(data.images[rows]), table[rows]
+            chosen = order[int(step) * batch_size : (int(step) + 1) * batch_size]
+            images = np.empty((len(chosen), *parts[0].images.shape[1:]), np.uint8)
+            labels = np.empty((len(chosen), len(tasks)), np.float32)
+            for source, (part, table) in enumerate(zip(parts, tables, strict=True)):
+                here = sources[chosen] == source
+                images[here], labels[here] = part.images[rows[chosen[here]]], table[rows[chosen[here]]]
+            return images, labels
 
-        shapes = [None, *data.images.shape[1:]], [None, len(tasks)]
+        shapes = [None, *parts[0].images.shape[1:]], [None, len(tasks)]
         images, labels = _python(pick, [step], (tf.uint8, tf.float32), shapes)
         return _triple(images, labels, tuple(tasks))
 
-    steps = -(-len(data.keys) // batch_size)
+    steps = -(-len(order) // batch_size)
     return tf.data.Dataset.range(steps).map(gather).prefetch(2)
-
-
-def merged_evaluation_batches(data: Sequence[SplitData], tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
-    """`evaluation_batches` of all sources, one source after the other; no batch holds two sources."""
-    return functools.reduce(
-        lambda merged, more: merged.concatenate(more), [evaluation_batches(part, tasks, batch_size) for part in data]
-    )
 
 
 def _python(function, inputs: list[tf.Tensor], dtypes, shapes):

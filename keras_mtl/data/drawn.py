@@ -34,7 +34,6 @@ class DrawnFaces(Source):
         path: options, separated by ":". `fraction=0.01` draws a hundredth of the usual number, `seed=1`
             another set. Empty for neither.
         base: not used.
-        seed: not used: runs that differ in their seed are to share one set. The set's seed is an option.
 
     Raises:
         UserError: a task that isn't drawn, or an option that can't be read.
@@ -61,13 +60,12 @@ class DrawnFaces(Source):
         path: str = "",
         *,
         base: pathlib.Path = pathlib.Path(),
-        seed: int = 0,
     ):
         unknown = [task for task in tasks if task not in SIZES]
         if unknown or not tasks:
             received = unknown[0] if unknown else "no task"
             raise UserError(f"Drawn faces are labelled for {', '.join(SIZES)} only. Received: {received}")
-        super().__init__(name, tasks, path, base=base, seed=seed)
+        super().__init__(name, tasks, path, base=base)
         self.fraction, self.seed = _read_options(path)
 
     def splits(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ class FolderSource(Source):
     """A folder, or one for each split where `path` holds `{split}`; without it all of it is train.
 
     Args:
-        name, tasks, path, base, seed: as for `Source`.
+        name, tasks, path, base: as for `Source`.
 
     Raises:
         UserError: a task that this layout has no labels for; MissingPath for no such folder, or one that
@@ -24,9 +24,9 @@ class FolderSource(Source):
     """Files and folders that the layout can't do without."""
 
     def __init__(
-        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None, seed: int = 0
+        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None
     ):
-        super().__init__(name, tasks, path, base=base, seed=seed)
+        super().__init__(name, tasks, path, base=base)
         self.folders = self.split_paths("folder")
         for folder in self.folders.values():
             if not (self.root / folder).is_dir():

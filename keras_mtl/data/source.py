@@ -63,7 +63,6 @@ class Source:
         tasks: the tasks wanted from it, by name.
         path: the entry's text after `KIND:`; may be empty where a kind allows it.
         base: the folder that a relative `path` starts from; None for the working directory.
-        seed: for sources that are made, not read.
 
     Raises:
         UserError: there is nothing usable at `path`; MissingPath where there is nothing at all.
@@ -76,13 +75,12 @@ class Source:
     """The only tasks that this kind of source has labels for; empty where that is up to its files."""
 
     def __init__(
-        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None, seed: int = 0
+        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None
     ):
         self.name = name
         self.declared = dict(tasks)
         self.path = path
         self.root = pathlib.Path(base or "").resolve()
-        self.seed = seed
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def parse_sources(
-    entries: Sequence[str], tasks: dict[str, Task], data_dir: str | pathlib.Path | None = None, seed: int = 0
+    entries: Sequence[str], tasks: dict[str, Task], data_dir: str | pathlib.Path | None = None
 ) -> list[Source]:
     """The sources that the entries ask for.
 
@@ -45,7 +45,6 @@ def parse_sources(
             none of them is dropped as a whole.
         data_dir: where relative paths start; None or empty for $KERAS_MTL_DATA, and the working directory
             where that isn't set either.
-        seed: for sources that are made, not read.
 
     Raises:
         UserError: a malformed entry, an unknown kind, a path with nothing usable, or a wanted task that no
@@ -69,7 +68,7 @@ def parse_sources(
             continue
         try:
             number = "" if taken[name] == 1 else f"_{taken[name]}"
-            sources.append(KINDS[kind](name + number, wanted, path, base=base, seed=seed))
+            sources.append(KINDS[kind](name + number, wanted, path, base=base))
         except MissingPath as error:
             raise UserError(f"{error}; {origin}") from None
     for task in tasks:

@@ -23,7 +23,7 @@ class CsvSource(Source):
     label (or NA, NaN, null) is a missing one.
 
     Args:
-        name, tasks, path, base, seed: as for `Source`.
+        name, tasks, path, base: as for `Source`.
 
     Raises:
         UserError: no such file, an unreadable or an empty one, no column `image`, or none for a wanted task.
@@ -32,9 +32,9 @@ class CsvSource(Source):
     description = "pictures and labels listed in a CSV"
 
     def __init__(
-        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None, seed: int = 0
+        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None
     ):
-        super().__init__(name, tasks, path, base=base, seed=seed)
+        super().__init__(name, tasks, path, base=base)
         self.tables = {split: self.root / table for split, table in self.split_paths("file").items()}
         columns = {split: self._columns(table) for split, table in self.tables.items()}
         if base is None:

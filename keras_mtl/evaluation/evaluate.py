@@ -52,7 +52,7 @@ def evaluate_run(
     """
     model, folder = _load(run)
     config, tasks = folder.config(), model.tasks
-    data_sources = parse_sources(sources or config.sources, tasks, data_dir or config.data_dir or None, config.seed)
+    data_sources = parse_sources(sources or config.sources, tasks, data_dir or config.data_dir or None)
     data, bad = load_split(
         data_sources,
         tasks,

@@ -86,7 +86,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         directory: where checkpoints go; the newest two are kept.
-        batches: the `TrainingBatches`; told where to begin.
+        batches: the `TrainingBatches`; told at which step to begin.
         progress: the training's `Progress`.
         every: steps between checkpoints, besides one at the end of each epoch; 0 for none.
 
@@ -124,7 +124,6 @@ class Checkpoint(keras.callbacks.Callback):
             self._checkpoint.restore(self._resumed).assert_consumed()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.batches.epoch = epoch
         self.batches.first_step = self.progress.step
         if self._resumed and self.progress.step:
             # Keras has just reset the metrics of the epoch that this run is in the middle of.

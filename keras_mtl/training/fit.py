@@ -6,22 +6,23 @@ import dataclasses
 import math
 import os
 import time
+import warnings
 
 import keras
 import tensorflow as tf
 
 from keras_mtl.data.augment import Augmentation
-from keras_mtl.data.batches import TrainingBatches, merged_evaluation_batches
+from keras_mtl.data.batches import TrainingBatches, evaluation_batches
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import load_split
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json
 from keras_mtl.models.multitask import MultiTaskModel, build_model
 from keras_mtl.models.objectives import METRICS
+from keras_mtl.optimizers import build_optimizer, build_schedule
 from keras_mtl.training.checkpoint import BestModel, Checkpoint, Progress
 from keras_mtl.training.config import Config
 from keras_mtl.training.initial_weights import initialise
-from keras_mtl.training.optimizers import build_optimizer, build_schedule
 from keras_mtl.training.precision import choose_precision
 from keras_mtl.training.progress_bar import TaskProgress
 from keras_mtl.training.run_folder import RunFolder
@@ -54,7 +55,7 @@ def train(config: Config) -> RunFolder:
     if run.finished:
         print(f"{run.path} is finished; nothing to do. For another training choose another --name.")
         return run
-    sources = parse_sources(config.sources, tasks, config.data_dir or None, config.seed)
+    sources = parse_sources(config.sources, tasks, config.data_dir or None)
 
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
@@ -104,14 +105,17 @@ def train(config: Config) -> RunFolder:
     )
     started = time.monotonic()
     guesses = guess_errors(tasks, {name: [part.labels[name] for part in validation if name in part.labels] for name in tasks})
+    # A resumed epoch is shorter than the batches' cardinality says, of which Keras warns.
+    warnings.filterwarnings("ignore", message="Your input ran out of data")
     model.fit(
         batches.dataset(),
         epochs=epochs,
         initial_epoch=progress.epoch,
-        validation_data=merged_evaluation_batches(validation, list(tasks), config.batch_size),
+        validation_data=evaluation_batches(validation, list(tasks), config.batch_size),
         shuffle=False,
         verbose=0,
         callbacks=[
+            batches.follow_epochs(),
             Skill(tasks, guesses),
             Throughput(batches, config.batch_size),
             StopAtStep(config.steps),

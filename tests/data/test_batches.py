@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_mtl.data.augment import Augmentation
-from keras_mtl.data.batches import TrainingBatches, evaluation_batches, merged_evaluation_batches
+from keras_mtl.data.batches import TrainingBatches, evaluation_batches
 from keras_mtl.data.splits import SplitData
 
 AUGMENT = Augmentation(flip=0.5, shift=0.1, rotation=10, contrast=0.2, colour=0.2, cutout=0.5)
@@ -258,8 +258,19 @@ def test_evaluation_batches_are_in_order_and_whole():
     assert not any(w["smile"].numpy().any() for _, _, w in triples)
 
 
-def test_merged_evaluation_batches_are_one_source_after_the_other():
-    dataset = merged_evaluation_batches(make_data(3, 5), ["age"], 4)
-    assert int(dataset.cardinality()) == 3
-    sources = [[source for source, _ in which(images.numpy())] for images, _, _ in dataset]
-    assert sources == [[0, 0, 0], [1, 1, 1, 1], [1]]
+def test_several_sources_are_spread_evenly_over_evaluation_batches():
+    dataset = evaluation_batches(make_data(30, 60), ["age"], 9)
+    assert int(dataset.cardinality()) == 10
+    found = [which(images.numpy()) for images, _, _ in dataset]
+    assert {tuple(np.bincount([source for source, _ in batch])) for batch in found} == {(3, 6)}
+    assert sorted(image for batch in found for image in batch) == [(0, i) for i in range(30)] + [(1, i) for i in range(60)]
+
+
+def test_fit_sees_another_order_in_every_epoch():
+    batches = make_batches(make_data(12))
+    follow = batches.follow_epochs()
+    orders = []
+    for epoch in range(2):
+        follow.on_epoch_begin(epoch, {})
+        orders.append([image for images, _, _ in batches.dataset() for image in which(images.numpy())])
+    assert orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1])

@@ -1,4 +1,4 @@
-"""Optimizer and learning-rate schedule by name."""
+"""Learning-rate schedules with a rise at the start."""
 
 from __future__ import annotations
 
@@ -49,18 +49,3 @@ def build_schedule(name: str, learning_rate: float, steps: int, warmup: float) -
         end = learning_rate if name == "constant" else 0.0
         schedule = schedules.PolynomialDecay(learning_rate, fall, end_learning_rate=end)
     return WarmUp(schedule, rise)
-
-
-def build_optimizer(name: str, schedule, weight_decay: float) -> keras.optimizers.Optimizer:
-    """An optimizer by name: "adamw", "adam" (no weight decay) or "sgd" (Nesterov momentum 0.9).
-
-    Weight decay is decoupled and leaves out biases and BatchNormalization's scales and offsets.
-    """
-    if name == "adam":
-        return keras.optimizers.Adam(schedule)
-    if name == "sgd":
-        optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=weight_decay or None)
-    else:
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer

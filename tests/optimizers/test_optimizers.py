@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mtl.training.optimizers import build_optimizer, build_schedule
+from keras_mtl.optimizers import build_optimizer, build_schedule
 
 
 @pytest.mark.parametrize("name, end", [("cosine", 0.0), ("linear", 0.0), ("constant", 0.1)])
