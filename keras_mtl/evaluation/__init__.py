@@ -2,12 +2,8 @@
 
 from keras_mtl.lazy import lazy_names
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "Metric": "keras_mtl.evaluation.metrics",
-        "bootstrap": "keras_mtl.evaluation.statistics",
-        "evaluate_run": "keras_mtl.evaluation.evaluate",
-        "score": "keras_mtl.evaluation.scoring",
-    },
-)
+# Metrics and statistics need numpy only, and are imported without TensorFlow.
+_WHERE = {"evaluate_run": "keras_mtl.evaluation.evaluate"}
+__all__ = sorted(_WHERE)  # noqa: PLE0605
+
+__getattr__ = lazy_names(__name__, _WHERE)

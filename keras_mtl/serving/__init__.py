@@ -2,12 +2,12 @@
 
 from keras_mtl.lazy import lazy_names
 
-# On demand: predicting needs nothing of what exports.
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "export_model": "keras_mtl.serving.export",
-        "export_run": "keras_mtl.serving.export",
-        "load_exported": "keras_mtl.serving.predict",
-    },
-)
+# Predicting needs neither Keras nor the code that exports.
+_WHERE = {
+    "export_model": "keras_mtl.serving.export",
+    "export_run": "keras_mtl.serving.export",
+    "load_exported": "keras_mtl.serving.predict",
+}
+__all__ = sorted(_WHERE)  # noqa: PLE0605
+
+__getattr__ = lazy_names(__name__, _WHERE)
