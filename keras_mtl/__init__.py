@@ -34,7 +34,12 @@ __all__ = sorted(_WHERE)  # noqa: PLE0605
 
 __getattr__ = lazy_names(__name__, _WHERE)
 
-# Keras finds a custom class only if it has been registered: this registers ours as soon as Keras itself is
-# imported, before or after keras_mtl, so that `keras.models.load_model` needs nothing more.
-for _package in ("keras_mtl.models", "keras_mtl.optimizers"):
-    wrapt.register_post_import_hook(lambda _, package=_package: importlib.import_module(package), "keras")
+
+def _register(keras) -> None:
+    """Imports the packages whose classes Keras has to know to load a saved model."""
+    for package in ("keras_mtl.models", "keras_mtl.optimizers"):
+        importlib.import_module(package)
+
+
+# As soon as Keras itself is imported, before or after this package, so that `keras.models.load_model` needs no more.
+wrapt.register_post_import_hook(_register, "keras")

@@ -36,20 +36,19 @@ def define(config_class: type) -> flags.FlagValues:
     values.set_gnu_getopt(True)
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
-        kind, given = _plain_type(hints[field.name]), dict(name=field.name, flag_values=values, help=field.metadata["help"])
-        bounds = dict(lower_bound=field.metadata.get("low"), upper_bound=field.metadata.get("high"))
+        kind = _plain_type(hints[field.name])
+        given: dict[str, typing.Any] = {"name": field.name, "help": field.metadata["help"], "flag_values": values}
+        given["default"] = field.default
         if "choices" in field.metadata:
-            flags.DEFINE_enum(default=field.default, enum_values=list(field.metadata["choices"]), **given)
-        elif kind is bool:
-            flags.DEFINE_boolean(default=field.default, **given)
-        elif kind is int:
-            flags.DEFINE_integer(default=field.default, **bounds, **given)
-        elif kind is float:
-            flags.DEFINE_float(default=field.default, **bounds, **given)
+            flags.DEFINE_enum(**given, enum_values=list(field.metadata["choices"]))
+        elif kind in (int, float):
+            define_number = flags.DEFINE_integer if kind is int else flags.DEFINE_float
+            define_number(**given, lower_bound=field.metadata.get("low"), upper_bound=field.metadata.get("high"))
         elif kind is tuple:
-            flags.DEFINE_list(default=list(field.default), **given)
+            flags.DEFINE_list(**{**given, "default": [str(element) for element in given["default"]]})
         else:
-            flags.DEFINE_string(default=field.default, **given)
+            define_plain = flags.DEFINE_boolean if kind is bool else flags.DEFINE_string
+            define_plain(**given)
     return values
 
 
@@ -71,7 +70,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[typing.Any, lis
     given = {}
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
-        value = values[field.name].value
+        value: typing.Any = values[field.name].value
         if _plain_type(hints[field.name]) is tuple:
             (element, *_) = typing.get_args(hints[field.name])
             try:
@@ -146,7 +145,7 @@ def run_command(main: Callable, config_class: type, usage: str, *, takes_argumen
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        print("Stopped.", file=sys.stderr)
         sys.exit(130)
     sys.exit(code or 0)
 

@@ -62,6 +62,14 @@ class Task:
         elif self.kind == "binary" and len(self.classes) != 2:
             raise UserError(f"Task {self.name!r}: binary needs exactly two classes. Received: {self.classes}")
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The smallest and the largest label: the range of a regression, else the first and the last class's index."""
+        if self.classes:
+            return 0.0, len(self.classes) - 1.0
+        assert self.low is not None and self.high is not None  # as __post_init__ has made sure
+        return float(self.low), float(self.high)
+
     def parse(self, text: object) -> float:
         """The label as a number: a class's index, or a value in the task's unit.
 
@@ -87,11 +95,8 @@ class Task:
             value = float(text)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             raise UserError(f"{self.name} label {text!r} is not {known}") from None
-        if self.classes:
-            good = value.is_integer() and 0 <= value < len(self.classes)
-        else:
-            good = self.low <= value <= self.high
-        if not good:
+        low, high = self.bounds
+        if not low <= value <= high or (self.classes and not value.is_integer()):
             raise UserError(f"{self.name} label {text!r} is not {known}")
         return value
 
@@ -167,9 +172,7 @@ def select_tasks(names: list[str] | tuple[str, ...], declared: dict[str, Task] |
         raise UserError(f"No task given; known tasks: {', '.join(known)}")
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise UserError(
-            f"Unknown task {unknown[0]!r}; known tasks: {', '.join(known)} (declare more with --task_file)"
-        )
+        raise UserError(f"Unknown task {unknown[0]!r}; known tasks: {', '.join(known)} (declare more with --task_file)")
     if len(set(names)) != len(names):
         raise UserError(f"A task is named twice: {', '.join(names)}")
     return {name: known[name] for name in names}

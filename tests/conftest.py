@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from helpers import DRAWN, TINY, run_command
 
 import keras_mtl
 from keras_mtl.tasks import Task
-
-ROOT = pathlib.Path(__file__).parents[1]
-TINY = ["--image_size=32", "--width=8", "--stages=1,1,1,1", "--batch_size=16", "--precision=float32", "--augment=light"]
-"""Flags of a net that trains in seconds."""
-
-DRAWN = ",".join(f"{task}=drawn:fraction=0.02" for task in ("age", "gender", "smile"))
-"""A fiftieth of the drawn faces."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,20 +46,6 @@ def tiny_model():
 def images() -> np.ndarray:
     """Twelve images of noise, uint8 `[12, 32, 32, 3]`."""
     return np.random.default_rng(5).integers(0, 256, (12, 32, 32, 3), np.uint8)
-
-
-def run_command(command: str, *flags: object, check: bool = True, **options) -> subprocess.CompletedProcess:
-    """Runs `python -m keras_mtl.<command>` with flags, as a user does; returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"keras_mtl.{command}", *map(str, flags)],
-        capture_output=True,
-        text=True,
-        cwd=options.pop("cwd", ROOT),
-        timeout=300,
-        **options,
-    )
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture(scope="session")

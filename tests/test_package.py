@@ -11,10 +11,19 @@ def python(code: str) -> str:
 
 
 def test_importing_the_package_imports_neither_tensorflow_nor_keras():
-    assert python("import keras_mtl, keras_mtl.data, keras_mtl.training, sys; print({'keras', 'tensorflow'} & set(sys.modules))") == "set()"
+    show = "print({'keras', 'tensorflow'} & set(sys.modules))"
+    assert python(f"import keras_mtl, keras_mtl.data, keras_mtl.training, sys; {show}") == "set()"
 
 
-@pytest.mark.parametrize("imports", ["import keras, keras_mtl", "import keras_mtl, keras", "import keras_mtl.models.heads, keras", "import tensorflow, keras_mtl, keras"])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import keras, keras_mtl",
+        "import keras_mtl, keras",
+        "import keras_mtl.models.heads, keras",
+        "import tensorflow, keras_mtl, keras",
+    ],
+)
 def test_a_saved_model_loads_whichever_is_imported_first(trained_run, imports):
     code = f"{imports}; print(*keras.models.load_model({str(trained_run / 'model.keras')!r}).tasks)"
     assert python(code) == "age gender smile"
@@ -27,4 +36,6 @@ def test_onednn_is_on_unless_the_user_chose():
 
 
 def test_an_unknown_name_tells_the_known_ones():
-    assert "build_model" in python("import keras_mtl\ntry:\n    keras_mtl.magic\nexcept AttributeError as e:\n    print(e)")
+    assert "build_model" in python(
+        "import keras_mtl\ntry:\n    keras_mtl.magic\nexcept AttributeError as e:\n    print(e)"
+    )

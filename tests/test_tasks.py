@@ -18,7 +18,9 @@ def test_labels_are_read_by_name_index_and_value():
     assert math.isnan(BUILT_IN["smile"].parse(float("nan")))
 
 
-@pytest.mark.parametrize("task, text", [("age", "-1"), ("age", "121"), ("age", "old"), ("gender", "2"), ("smile", "0.5")])
+@pytest.mark.parametrize(
+    "task, text", [("age", "-1"), ("age", "121"), ("age", "old"), ("gender", "2"), ("smile", "0.5")]
+)
 def test_bad_labels_are_named_with_what_was_expected(task, text):
     with pytest.raises(UserError, match=f"{task} label '{text}' is not"):
         BUILT_IN[task].parse(text)
@@ -29,7 +31,9 @@ def test_every_age_in_range_is_read_as_it_stands(age):
     assert BUILT_IN["age"].parse(repr(age)) == age
 
 
-@pytest.mark.parametrize("task", [*BUILT_IN.values(), Task("height", "regression", low=50, high=220, head="dldl", options={"sigma": 3})])
+@pytest.mark.parametrize(
+    "task", [*BUILT_IN.values(), Task("height", "regression", low=50, high=220, head="dldl", options={"sigma": 3})]
+)
 def test_a_task_survives_its_plain_form(task):
     assert Task.from_dict(json.loads(json.dumps(task.to_dict()))) == task
 
@@ -49,7 +53,13 @@ def test_contradictory_declarations_are_refused(fields, message):
         Task(**fields)
 
 
-@pytest.mark.parametrize("suffix, text", [(".yaml", "- {name: mood, kind: ordinal, classes: [bad, fair, good]}"), (".json", '{"name": "mood", "kind": "ordinal", "classes": ["bad", "fair", "good"]}')])
+@pytest.mark.parametrize(
+    "suffix, text",
+    [
+        (".yaml", "- {name: mood, kind: ordinal, classes: [bad, fair, good]}"),
+        (".json", '{"name": "mood", "kind": "ordinal", "classes": ["bad", "fair", "good"]}'),
+    ],
+)
 def test_tasks_are_declared_in_a_file(tmp_path, suffix, text):
     path = tmp_path / f"tasks{suffix}"
     path.write_text(text)

@@ -182,9 +182,7 @@ class TrainingBatches:
         return tf.data.Dataset.zip((clock, batches)).map(pass_on)
 
 
-def evaluation_batches(
-    data: SplitData | Sequence[SplitData], tasks: Sequence[str], batch_size: int
-) -> tf.data.Dataset:
+def evaluation_batches(data: SplitData | Sequence[SplitData], tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
     """All images once, unchanged; those of one source in order.
 
     Several sources are spread evenly over the batches, so that every batch holds about the same share of each:

@@ -23,9 +23,7 @@ class FolderSource(Source):
     needs: tuple[str, ...] = ()
     """Files and folders that the layout can't do without."""
 
-    def __init__(
-        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None
-    ):
+    def __init__(self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None):
         super().__init__(name, tasks, path, base=base)
         self.folders = self.split_paths("folder")
         for folder in self.folders.values():

@@ -74,9 +74,7 @@ class Source:
     offers: tuple[str, ...] = ()
     """The only tasks that this kind of source has labels for; empty where that is up to its files."""
 
-    def __init__(
-        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None
-    ):
+    def __init__(self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None):
         self.name = name
         self.declared = dict(tasks)
         self.path = path

@@ -31,9 +31,7 @@ class CsvSource(Source):
 
     description = "pictures and labels listed in a CSV"
 
-    def __init__(
-        self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None
-    ):
+    def __init__(self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None):
         super().__init__(name, tasks, path, base=base)
         self.tables = {split: self.root / table for split, table in self.split_paths("file").items()}
         columns = {split: self._columns(table) for split, table in self.tables.items()}

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import load_split
-from keras_mtl.errors import UserError
 from keras_mtl.evaluation.predictions import predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import read_json
@@ -50,7 +49,8 @@ def evaluate_run(
     Raises:
         ValueError: no run or model there, no source with that split, or too many bad records.
     """
-    model, folder = _load(run)
+    folder = RunFolder.trained(run)
+    model = folder.load_model()
     config, tasks = folder.config(), model.tasks
     data_sources = parse_sources(sources or config.sources, tasks, data_dir or config.data_dir or None)
     data, bad = load_split(
@@ -80,18 +80,6 @@ def evaluate_run(
     folder.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **result}})
     tell(report(result, tasks, run=str(run), split=split))
     return result
-
-
-def _load(run):
-    folder = RunFolder.existing(run)
-    if not folder.model_path.is_file():
-        raise UserError(f"{run} has no model.keras yet: let its training finish an epoch")
-    # Imported here, so that a wrong path is reported at once.
-    import keras
-
-    import keras_mtl.models  # noqa: F401 - registers the classes that the file names
-
-    return keras.models.load_model(folder.model_path, compile=False), folder
 
 
 def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
-from keras_mtl.errors import UserError
 from keras_mtl import tasks as tasks_module
+from keras_mtl.errors import UserError
 from keras_mtl.models.heads import head_of
 from keras_mtl.models.objectives import METRICS, TaskLoss, TaskMetric, TaskOutput
 from keras_mtl.models.resnet import build_trunk
@@ -78,7 +78,9 @@ class MultiTaskModel(keras.Model):
             `[batch, classes]` in the order of the task's classes.
         """
         tasks = self.tasks
-        return {name: head_of(tasks[name]).decode(keras.ops.cast(logits, "float32")) for name, logits in outputs.items()}
+        return {
+            name: head_of(tasks[name]).decode(keras.ops.cast(logits, "float32")) for name, logits in outputs.items()
+        }
 
 
 def _metrics(tasks: Mapping[str, Task]) -> dict[str, list[TaskMetric]]:

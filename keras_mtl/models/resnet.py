@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_mtl.errors import UserError
 from keras_mtl.models.convolution import Conv2D
 from keras_mtl.models.normalization import BatchNormalization
 
@@ -83,15 +84,16 @@ def build_trunk(
 def _check(inputs, width, blocks, stem) -> None:
     shape = tuple(inputs.shape)
     if len(shape) != 4 or shape[-1] != 3:
-        raise ValueError(f"The trunk takes images [batch, height, width, 3]. Received: shape={shape}")
+        raise UserError(f"The trunk takes images [batch, height, width, 3]. Received: shape={shape}")
     if any(side is not None and side < SMALLEST for side in shape[1:3]):
-        raise ValueError(f"Images must be {SMALLEST} pixels or more each way. Received: {shape[1]}x{shape[2]}")
+        raise UserError(f"Images must be {SMALLEST} pixels or more each way. Received: {shape[1]}x{shape[2]}")
     if not isinstance(width, int) or width < 1:
-        raise ValueError(f"The trunk's width must be a whole number of 1 or more. Received: width={width!r}")
-    if not blocks or any(not isinstance(count, int) or count < 1 for count in blocks):
-        raise ValueError(f"blocks needs one whole number of 1 or more for each stage. Received: blocks={blocks!r}")
+        raise UserError(f"The trunk's width must be a whole number of 1 or more. Received: width={width!r}")
+    counts = blocks if isinstance(blocks, Sequence) else ()
+    if not counts or any(not isinstance(count, int) or count < 1 for count in counts):
+        raise UserError(f"blocks needs one whole number of 1 or more for each stage. Received: blocks={blocks!r}")
     if stem not in STEMS:
-        raise ValueError(f"Unknown stem {stem!r}; known stems: {', '.join(STEMS)}")
+        raise UserError(f"Unknown stem {stem!r}; known stems: {', '.join(STEMS)}")
 
 
 class _Layers:

@@ -104,7 +104,9 @@ def _left_out(state_dict: Mapping[str, np.ndarray], used: set[str]) -> tuple[str
     left = [name for name in state_dict if name.rsplit(".", 1)[0] not in used]
     surplus = [name for name in left if name.split(".")[0] in stages or not re.match(r"fc\.|layer\d+\.", name)]
     if surplus:
-        raise UserError(f"The weights have {surplus[0]}, for which the trunk has no layer: not a resnet18 of its blocks.")
+        raise UserError(
+            f"The weights have {surplus[0]}, for which the trunk has no layer: not a resnet18 of its blocks."
+        )
     return tuple(left)
 
 

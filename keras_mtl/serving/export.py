@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import pathlib
 import platform
@@ -11,7 +12,7 @@ from typing import Any
 import keras_mtl
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, write_json
-from keras_mtl.serving.versions import DESCRIPTION_FILE, add_version
+from keras_mtl.serving.versions import DESCRIPTION_FILE, add_version, versions
 from keras_mtl.training.run_folder import RunFolder
 
 PRECISIONS = ("float32", "trained")
@@ -32,6 +33,8 @@ def export_model(
     about: Mapping[str, Any] | None = None,
 ) -> pathlib.Path:
     """Writes a `MultiTaskModel` to `directory/name/version/`; versions count up from 1.
+
+    An export of what the newest version holds already writes nothing and returns that version.
 
     The SavedModel has three signatures, all with one input `images` of one or more images:
         serving_default: uint8 [batch, height, width, 3], of any size;
@@ -59,7 +62,11 @@ def export_model(
         raise UserError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}")
     if name in ("", ".", "..") or pathlib.Path(name).name != name:
         raise UserError(f"name must be a plain folder name. Received: {name!r}")
-    described = describe(model, about or {})
+    described = {**describe(model, about or {}), "precision": precision, "folded": fold}
+    folder = pathlib.Path(directory) / name
+    newest = folder / str(max(versions(folder), default=0))
+    if (newest / DESCRIPTION_FILE).is_file() and read_json(newest / DESCRIPTION_FILE) == described:
+        return newest
     # Imported here, so that a wrong argument or path is reported at once.
     import tensorflow as tf
 
@@ -70,11 +77,11 @@ def export_model(
     module = serving_module(fold_batch_normalization(ready) if fold else ready)
     signatures = {key: getattr(module, key) for key in ("serving_default", "serve_float", "serve_bytes")}
 
-    def write(folder: pathlib.Path) -> None:
-        tf.saved_model.save(module, str(folder), signatures=signatures)
-        write_json(folder / DESCRIPTION_FILE, {**described, "precision": precision})
+    def write(beside: pathlib.Path) -> None:
+        tf.saved_model.save(module, str(beside), signatures=signatures)
+        write_json(beside / DESCRIPTION_FILE, described)
 
-    return add_version(pathlib.Path(directory) / name, write)
+    return add_version(folder, write)
 
 
 def export_run(
@@ -90,14 +97,8 @@ def export_run(
     Raises:
         ValueError: there is no run, or it has no model yet.
     """
-    folder = RunFolder.existing(run)
-    if not folder.model_path.is_file():
-        raise UserError(f"{run} has no model.keras yet: let its training finish an epoch")
-    import keras
-
-    import keras_mtl.models  # noqa: F401 - registers the classes that the file names
-
-    model = keras.models.load_model(folder.model_path, compile=False)
+    folder = RunFolder.trained(run)
+    model = folder.load_model()
     # The manifest, not the data themselves: they may have gone, or be on another machine.
     sources = read_json(folder.manifest_path).get("sources", {})
     about = {
@@ -130,6 +131,7 @@ def describe(model, about: Mapping[str, Any]) -> dict:
         "format": 1,
         "tasks": [task.to_dict() for task in tasks.values()],
         "image_size": model.input_shape[1],
+        "weights": _digest(model),
         "run": about.get("run", ""),
         "sources": sources,
         "drawn": any(source["drawn"] for source in sources),
@@ -140,3 +142,11 @@ def describe(model, about: Mapping[str, Any]) -> dict:
             **{package: importlib.metadata.version(package) for package in ("tensorflow", "keras", "numpy")},
         },
     }
+
+
+def _digest(model) -> str:
+    """A hash over all weights, by which an export knows its model again."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()

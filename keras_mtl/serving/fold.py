@@ -42,7 +42,7 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
 
     folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in folded.layers:
-        if layer.name not in biased:
+        if layer.weights and layer.name not in biased:
             layer.set_weights(model.get_layer(layer.name).get_weights())
     for name, convolution in convolutions.items():
         folded.get_layer(convolution.name).set_weights(_merge(convolution, model.get_layer(name)))
@@ -71,9 +71,7 @@ def _merge(convolution, normalization) -> list[np.ndarray]:
     def value(weight, default: float) -> np.ndarray:
         return np.float64(default) if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)
 
-    scale = value(normalization.gamma, 1.0) / np.sqrt(
-        value(normalization.moving_variance, 1.0) + normalization.epsilon
-    )
+    scale = value(normalization.gamma, 1.0) / np.sqrt(value(normalization.moving_variance, 1.0) + normalization.epsilon)
     bias = value(convolution.bias, 0.0) if convolution.use_bias else 0.0
     bias = (bias - value(normalization.moving_mean, 0.0)) * scale + value(normalization.beta, 0.0)
     return [(value(convolution.kernel, 0.0) * scale).astype(np.float32), bias.astype(np.float32)]

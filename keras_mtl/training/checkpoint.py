@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import shutil
 
 import keras
 import tensorflow as tf
@@ -100,7 +99,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.progress = progress
         self.every = every
         self._state = tf.Variable("", dtype=tf.string, trainable=False)
-        self._checkpoint: tf.train.Checkpoint | None = None
+        self._resumed: str | None = None
+        # With the variables only once a training begins: before, Keras has not made all of them.
+        self._checkpoint = tf.train.Checkpoint(state=self._state)
 
     def read_progress(self) -> bool:
         """Fills `progress` from the newest checkpoint. Returns whether there is one."""
@@ -110,12 +111,17 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             text = tf.train.load_checkpoint(path).get_tensor("state/.ATTRIBUTES/VARIABLE_VALUE")
         except (tf.errors.OpError, ValueError) as error:
-            raise UserError(f"Checkpoint {path} can't be read ({error}); remove {self.directory} to start anew") from None
+            raise UserError(
+                f"Checkpoint {path} can't be read ({error}); remove {self.directory} to start anew"
+            ) from None
         vars(self.progress).update(json.loads(text))
         return True
 
     def on_train_begin(self, logs=None):
         self._resumed = tf.train.latest_checkpoint(str(self.directory))
+        if not self.model.optimizer.built:
+            # Keras would do it in the first step: too late for its state to be put back.
+            self.model.optimizer.build(self.model.trainable_variables)
         variables = self.model.optimizer.variables + self.model.variables + self.model.metrics_variables
         unique = {id(variable): variable.value for variable in variables}
         self._checkpoint = tf.train.Checkpoint(state=self._state, variables=list(unique.values()))
@@ -143,7 +149,3 @@ class Checkpoint(keras.callbacks.Callback):
         """Writes a checkpoint now."""
         self._state.assign(json.dumps(vars(self.progress)))
         self._manager.save()
-
-    def discard(self) -> None:
-        """Removes all checkpoints, as the end of a training does."""
-        shutil.rmtree(self.directory, ignore_errors=True)

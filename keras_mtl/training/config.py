@@ -38,16 +38,18 @@ class Config:
     data_dir: str = flag("", "Folder that relative paths start from; default: $KERAS_MTL_DATA, else here.", DATA)
     image_size: int = flag(64, "Height and width in pixels that images are resized to.", DATA, low=32)
     validation_fraction: float = flag(
-        0.1, "Share of the training images kept for validation where a source has no such split.", DATA, low=0.01, high=0.5
+        0.1,
+        "Share of the training images kept for validation where a source has no such split.",
+        DATA,
+        low=0.01,
+        high=0.5,
     )
     mix: tuple[str, ...] = flag(
         ("size",),
         "How a batch is mixed: 'size' (by number of images), 'equal', or SOURCE=SHARE pairs with commas between.",
         DATA,
     )
-    augment: str = flag(
-        "light", "Random changes to training images.", DATA, choices=("none", "light", "strong")
-    )
+    augment: str = flag("light", "Random changes to training images.", DATA, choices=("none", "light", "strong"))
     cache: str = flag(
         "auto",
         "Where decoded images are kept while training: auto chooses memory up to 2 GiB, else file.",
@@ -59,9 +61,16 @@ class Config:
         0.05, "Stop if more than this share of a source's records can't be used.", DATA, low=0.0, high=1.0
     )
 
-    width: int = flag(64, "Channels of the trunk's first stage; 64 is ResNet-18, 32 is about four times cheaper.", MODEL, low=1)
+    width: int = flag(
+        64, "Channels of the trunk's first stage; 64 is ResNet-18, 32 is about four times cheaper.", MODEL, low=1
+    )
     stages: tuple[int, ...] = flag((2, 2, 2, 2), "Residual blocks in each stage; 2,2,2,2 is ResNet-18.", MODEL)
-    stem: str = flag("imagenet", "First layers: imagenet (7x7, stride 2, max-pool) or small (3x3), for small images.", MODEL, choices=("imagenet", "small"))
+    stem: str = flag(
+        "imagenet",
+        "First layers: imagenet (7x7, stride 2, max-pool) or small (3x3), for small images.",
+        MODEL,
+        choices=("imagenet", "small"),
+    )
     heads: tuple[str, ...] = flag(
         (),
         "How tasks are predicted, where not by default: TASK=HEAD or TASK=HEAD:option=value, for instance "
@@ -69,9 +78,13 @@ class Config:
         MODEL,
     )
     hidden: int = flag(0, "Units of a hidden layer in each branch; 0 for none.", MODEL, low=0)
-    dropout: float = flag(0.0, "Share of features dropped in front of each branch's last layer.", MODEL, low=0.0, high=0.95)
+    dropout: float = flag(
+        0.0, "Share of features dropped in front of each branch's last layer.", MODEL, low=0.0, high=0.95
+    )
     init_from: str = flag(
-        "", "Initial weights: a run folder, a .keras file, or a ResNet-18 of torchvision (.pth) or timm (.safetensors).", MODEL
+        "",
+        "Initial weights: a run folder, a .keras file, or a ResNet-18 of torchvision (.pth) or timm (.safetensors).",
+        MODEL,
     )
 
     epochs: int = flag(5, "Passes over the data (a smaller source repeats).", TRAINING, low=1)
@@ -79,11 +92,25 @@ class Config:
     batch_size: int = flag(64, "Images in a step, all sources together.", TRAINING, low=1)
     optimizer: str = flag("adamw", "Optimizer.", TRAINING, choices=("adamw", "adam", "sgd"))
     learning_rate: float = flag(1e-3, "Highest learning rate.", TRAINING, low=0.0)
-    schedule: str = flag("cosine", "How the learning rate falls from its highest value.", TRAINING, choices=("cosine", "constant", "linear"))
-    warmup: float = flag(0.05, "Share of the steps in which the learning rate rises from 0.", TRAINING, low=0.0, high=0.9)
-    weight_decay: float = flag(0.05, "Weight decay, decoupled; not on biases and BatchNormalization.", TRAINING, low=0.0)
+    schedule: str = flag(
+        "cosine",
+        "How the learning rate falls from its highest value.",
+        TRAINING,
+        choices=("cosine", "constant", "linear"),
+    )
+    warmup: float = flag(
+        0.05, "Share of the steps in which the learning rate rises from 0.", TRAINING, low=0.0, high=0.9
+    )
+    weight_decay: float = flag(
+        0.05, "Weight decay, decoupled; not on biases and BatchNormalization.", TRAINING, low=0.0
+    )
     loss_weights: tuple[str, ...] = flag((), "Weights of the tasks' losses, TASK=WEIGHT; 1 where not given.", TRAINING)
-    precision: str = flag("auto", "Arithmetic; auto takes bfloat16 only where the processor has it.", TRAINING, choices=("auto", "float32", "bfloat16"))
+    precision: str = flag(
+        "auto",
+        "Arithmetic; auto takes bfloat16 only where the processor has it.",
+        TRAINING,
+        choices=("auto", "float32", "bfloat16"),
+    )
     seed: int = flag(0, "Decides all that is random: the same seed gives the same numbers.", TRAINING, low=0)
     best_by: str = flag(
         "val_skill",
@@ -97,7 +124,9 @@ class Config:
     workdir: str = flag("runs", "Folder of the run folders.", RUN)
     name: str = flag("", "Name of the run folder; default: the tasks' names.", RUN)
     resume: bool = flag(True, "Go on from the last checkpoint where the run folder has one.", RUN)
-    checkpoint_steps: int = flag(0, "Steps between checkpoints, besides one at the end of each epoch; 0: none.", RUN, low=0)
+    checkpoint_steps: int = flag(
+        0, "Steps between checkpoints, besides one at the end of each epoch; 0: none.", RUN, low=0
+    )
     histograms: bool = flag(False, "Write histograms of the weights for TensorBoard at the end of each epoch.", RUN)
 
     @property

@@ -7,6 +7,7 @@ import math
 import os
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -14,15 +15,17 @@ import tensorflow as tf
 from keras_mtl.data.augment import Augmentation
 from keras_mtl.data.batches import TrainingBatches, evaluation_batches
 from keras_mtl.data.sources import parse_sources
-from keras_mtl.data.splits import load_split
+from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json
 from keras_mtl.models.multitask import MultiTaskModel, build_model
 from keras_mtl.models.objectives import METRICS
 from keras_mtl.optimizers import build_optimizer, build_schedule
+from keras_mtl.tasks import Task
 from keras_mtl.training.checkpoint import BestModel, Checkpoint, Progress
 from keras_mtl.training.config import Config
 from keras_mtl.training.initial_weights import initialise
+from keras_mtl.training.inputs import load_inputs
 from keras_mtl.training.precision import choose_precision
 from keras_mtl.training.progress_bar import TaskProgress
 from keras_mtl.training.run_folder import RunFolder
@@ -49,21 +52,20 @@ def train(config: Config) -> RunFolder:
         >>> train(Config(tasks=("smile",), epochs=1)).model_path  # doctest: +SKIP
         PosixPath('runs/smile/model.keras')
     """
-    tasks, loss_weights = config.selected_tasks(), config.loss_weight_of()
+    tasks = config.selected_tasks()
     run = RunFolder(config.run_path)
     run.check(config)
     if run.finished:
         print(f"{run.path} is finished; nothing to do. For another training choose another --name.")
         return run
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
-
-    keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
     precision, reason = choose_precision(config.precision)
     print(f"Precision: {precision} ({reason})")
-    data, validation, facts, bad = _load(config, sources, list(tasks))
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    inputs = load_inputs(config, sources, tasks)
     batches = TrainingBatches(
-        data,
+        inputs.training,
         list(tasks),
         batch_size=config.batch_size,
         mix=config.mix_of(),
@@ -71,67 +73,41 @@ def train(config: Config) -> RunFolder:
         augment=Augmentation.named(config.augment),
     )
     epochs = config.epochs if config.steps is None else math.ceil(config.steps / batches.steps_per_epoch)
-    steps = config.steps or epochs * batches.steps_per_epoch
-
-    model = build_model(
-        tasks,
-        image_size=config.image_size,
-        width=config.width,
-        blocks=config.stages,
-        stem=config.stem,
-        hidden=config.hidden,
-        dropout=config.dropout,
-        seed=config.seed,
-        precision=precision,
-    )
-    if config.init_from:
-        print(initialise(model, config.init_from))
-    schedule = build_schedule(config.schedule, config.learning_rate, steps, config.warmup)
-    model.compile(build_optimizer(config.optimizer, schedule, config.weight_decay), loss_weights=loss_weights or None)
-    _check_score(config.best_by, model)
+    model = _compiled_model(config, tasks, precision, config.steps or epochs * batches.steps_per_epoch)
 
     progress = Progress()
     checkpoint = Checkpoint(run.checkpoints_path, batches, progress, config.checkpoint_steps)
     if checkpoint.read_progress():
-        _check_same_data(run, facts)
+        _check_same_data(run, inputs.facts)
         print(f"Going on from epoch {progress.epoch + 1}, step {progress.step} of {batches.steps_per_epoch}")
     else:
         run.begin(_with_data_dir(config))
-        run.write_manifest(config, {"precision": precision, "parameters": model.count_params(), **facts})
-        run.write_quarantine(bad)
+        facts = {"precision": precision, "parameters": model.count_params(), "sources": inputs.facts}
+        run.write_manifest(config, {**facts, "quarantined": len(inputs.bad)})
+        run.write_quarantine(inputs.bad)
+    if inputs.bad:
+        print(f"Warning: {len(inputs.bad)} records can't be used; {run.quarantine_path} names them")
     print(
         f"Training {', '.join(tasks)}: {model.count_params():,} parameters, {epochs} epochs of "
-        f"{batches.steps_per_epoch} steps of {config.batch_size} images; TensorBoard: tensorboard --logdir {config.workdir}"
+        f"{batches.steps_per_epoch} steps of {config.batch_size} images"
     )
-    started = time.monotonic()
-    guesses = guess_errors(tasks, {name: [part.labels[name] for part in validation if name in part.labels] for name in tasks})
-    # A resumed epoch is shorter than the batches' cardinality says, of which Keras warns.
-    warnings.filterwarnings("ignore", message="Your input ran out of data")
-    model.fit(
-        batches.dataset(),
-        epochs=epochs,
-        initial_epoch=progress.epoch,
-        validation_data=evaluation_batches(validation, list(tasks), config.batch_size),
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            batches.follow_epochs(),
-            Skill(tasks, guesses),
-            Throughput(batches, config.batch_size),
-            StopAtStep(config.steps),
-            BestModel(run.model_path, config.best_by, progress, config.patience if config.early_stopping else None),
-            TensorBoardByTask(run.logs_path, tasks, validation, plain_settings(config), config.histograms),
-            TaskProgress(tasks, batches, epochs),
-            checkpoint,
-        ],
-    )
+    guesses = guess_errors(tasks, inputs.validation)
+    own = [
+        Skill(tasks, guesses),
+        Throughput(batches, config.batch_size),
+        BestModel(run.model_path, config.best_by, progress, config.patience if config.early_stopping else None),
+        TensorBoardByTask(run.logs_path, tasks, inputs.validation, plain_settings(config), config.histograms),
+        TaskProgress(tasks, batches, epochs),
+        checkpoint,
+    ]
+    seconds = _fit(model, batches, inputs.validation, progress, epochs, config, own)
     run.update_metrics(
         training={
             "best_by": config.best_by,
             "best": progress.best,
             "best_epoch": progress.best_epoch,
             "constant_guess_error": guesses,
-            "seconds_of_last_start": round(time.monotonic() - started, 1),
+            "seconds_of_last_start": seconds,
             "history": progress.history,
         }
     )
@@ -150,45 +126,52 @@ class StopAtStep(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def _load(config: Config, sources, tasks: list[str]):
-    """Training and validation data, what the manifest says of them, and the bad records."""
-    options = dict(
+def _compiled_model(config: Config, tasks: Mapping[str, Task], precision: str, steps: int) -> MultiTaskModel:
+    """The model with its initial weights, ready to be fitted for so many steps."""
+    model = build_model(
+        tasks,
         image_size=config.image_size,
-        cache_dir=config.cache_dir or None,
-        validation_fraction=config.validation_fraction,
-        max_bad_share=config.max_bad_share,
-        cache=config.cache,
+        width=config.width,
+        blocks=config.stages,
+        stem=config.stem,
+        hidden=config.hidden,
+        dropout=config.dropout,
+        seed=config.seed,
+        precision=precision,
     )
-    data, bad = load_split(sources, tasks, "train", **options)
-    validation, bad_validation = load_split(sources, tasks, "validation", **options)
-    bad = sorted({*bad, *bad_validation}, key=str)
-    facts = {
-        "sources": {
-            source.name: {
-                "tasks": list(source.tasks),
-                "licence": source.licence,
-                "description": source.description,
-                "drawn": source.drawn,
-                "splits": {},
-            }
-            for source in sources
-        },
-        "quarantined": len(bad),
-    }
-    for part in (*data, *validation):
-        entry = {"images": len(part.keys), "fingerprint": part.fingerprint}
-        facts["sources"][part.source]["splits"][part.split] = entry
-    for source in sources:
-        splits = facts["sources"][source.name]["splits"]
-        counts = {split: entry["images"] for split, entry in splits.items()}
-        note = " (drawn faces, no real people)" if source.drawn else ""
-        print(
-            f"Source {source.name}, labels {', '.join(source.tasks)}: {counts.get('train', 0):,} training and "
-            f"{counts.get('validation', 0):,} validation images{note}"
+    if config.init_from:
+        print(initialise(model, config.init_from))
+    schedule = build_schedule(config.schedule, config.learning_rate, steps, config.warmup)
+    optimizer = build_optimizer(config.optimizer, schedule, config.weight_decay)
+    model.compile(optimizer, loss_weights=config.loss_weight_of() or None)
+    _check_score(config.best_by, model)
+    return model
+
+
+def _fit(
+    model: MultiTaskModel,
+    batches: TrainingBatches,
+    validation: Sequence[SplitData],
+    progress: Progress,
+    epochs: int,
+    config: Config,
+    callbacks: list[keras.callbacks.Callback],
+) -> float:
+    """Fits from where `progress` stands, and returns the seconds that it took."""
+    started = time.monotonic()
+    with warnings.catch_warnings():
+        # A resumed epoch is shorter than the batches' cardinality says, of which Keras warns.
+        warnings.filterwarnings("ignore", message="Your input ran out of data")
+        model.fit(
+            batches.dataset(),
+            epochs=epochs,
+            initial_epoch=progress.epoch,
+            validation_data=evaluation_batches(validation, list(model.tasks), config.batch_size),
+            shuffle=False,
+            verbose=0,
+            callbacks=[batches.follow_epochs(), StopAtStep(config.steps), *callbacks],
         )
-    if bad:
-        print(f"Warning: {len(bad)} records can't be used; {config.run_path / 'quarantine.csv'} names them")
-    return data, validation, facts, bad
+    return round(time.monotonic() - started, 1)
 
 
 def _check_score(score: str, model: MultiTaskModel) -> None:
@@ -204,8 +187,7 @@ def _check_score(score: str, model: MultiTaskModel) -> None:
 
 def _check_same_data(run: RunFolder, facts: dict) -> None:
     """A training can't go on exactly where its data have changed."""
-    before = read_json(run.manifest_path)
-    if before["sources"] != facts["sources"]:
+    if read_json(run.manifest_path)["sources"] != facts:
         raise UserError(f"The data of {run.path} have changed since it began: choose another --name")
 
 

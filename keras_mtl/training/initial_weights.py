@@ -34,10 +34,10 @@ def initialise(model: MultiTaskModel, path: str) -> str:
         load_torch_weights(model, read_state_dict(source))
         return f"Trunk initialised from {source}"
     if source.is_dir():
-        source = RunFolder.existing(source).model_path
+        source = RunFolder.trained(source).model_path
     if source.suffix != ".keras" or not source.is_file():
         raise UserError(
-            f"--init_from takes a run folder with a trained model, a .keras, .pth or .safetensors file. Received: {path}"
+            f"--init_from takes a run folder with a model, a .keras, .pth or .safetensors file. Received: {path}"
         )
     theirs = {layer.name: layer for layer in keras.models.load_model(source, compile=False).layers}
     mine = [layer for layer in model.layers if layer.weights]
@@ -50,4 +50,6 @@ def initialise(model: MultiTaskModel, path: str) -> str:
     if not taken:
         raise UserError(f"No layer of {source} fits this model: width, stages and stem must be the same")
     left = [layer.name for layer in mine if layer.name not in taken]
-    return f"{len(taken)} of {len(mine)} layers initialised from {source}" + (f"; new: {', '.join(left)}" if left else "")
+    return f"{len(taken)} of {len(mine)} layers initialised from {source}" + (
+        f"; new: {', '.join(left)}" if left else ""
+    )

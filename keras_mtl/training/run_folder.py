@@ -44,9 +44,25 @@ class RunFolder:
     def existing(cls, path: str | os.PathLike) -> RunFolder:
         """A run folder that is there. Raises UserError where it is not, or holds no run."""
         run = cls(path)
+        if not str(path):
+            raise UserError("No run folder given: name one with --run=runs/NAME")
         if not run.flags_path.is_file():
             raise UserError(f"{path} is no run folder: it has no flags.txt. Train one with python -m keras_mtl.train")
         return run
+
+    @classmethod
+    def trained(cls, path: str | os.PathLike) -> RunFolder:
+        """A run folder with a model in it. Raises UserError where there is none."""
+        run = cls.existing(path)
+        if not run.model_path.is_file():
+            raise UserError(f"{path} has no model.keras yet: let its training finish an epoch")
+        return run
+
+    def load_model(self):
+        """The run's best model, not compiled."""
+        import keras
+
+        return keras.models.load_model(self.model_path, compile=False)
 
     def begin(self, config: Config) -> None:
         """Claims the folder for a training by writing `flags.txt`; its quarantine and metrics start anew."""

@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
+from keras_mtl.data.splits import SplitData
 from keras_mtl.models.objectives import METRICS
 from keras_mtl.tasks import Task
 
 
-def guess_errors(tasks: Mapping[str, Task], labels: Mapping[str, Sequence[np.ndarray]]) -> dict[str, float]:
+def guess_errors(tasks: Mapping[str, Task], data: Sequence[SplitData]) -> dict[str, float]:
     """What the best constant guess gets on the main metric of each task.
 
     Args:
         tasks: by name.
-        labels: by task, the labels of each source, float32 with NaN where there is none.
+        data: the sources' validation splits; each task is labelled by one of them at least.
 
     Returns:
         By task: the error rate of always naming the most frequent class, or the mean absolute error of
@@ -24,7 +25,7 @@ def guess_errors(tasks: Mapping[str, Task], labels: Mapping[str, Sequence[np.nda
     """
     errors = {}
     for name, task in tasks.items():
-        values = np.concatenate(labels[name])
+        values = np.concatenate([part.labels[name] for part in data if name in part.labels])
         values = values[~np.isnan(values)]
         if task.classes:
             errors[name] = 1.0 - np.unique(values, return_counts=True)[1].max() / len(values)

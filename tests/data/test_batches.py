@@ -263,7 +263,9 @@ def test_several_sources_are_spread_evenly_over_evaluation_batches():
     assert int(dataset.cardinality()) == 10
     found = [which(images.numpy()) for images, _, _ in dataset]
     assert {tuple(np.bincount([source for source, _ in batch])) for batch in found} == {(3, 6)}
-    assert sorted(image for batch in found for image in batch) == [(0, i) for i in range(30)] + [(1, i) for i in range(60)]
+    assert sorted(image for batch in found for image in batch) == [(0, i) for i in range(30)] + [
+        (1, i) for i in range(60)
+    ]
 
 
 def test_fit_sees_another_order_in_every_epoch():

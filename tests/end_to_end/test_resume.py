@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import DRAWN, ROOT, TINY
+from helpers import DRAWN, ROOT, TINY
 
 FLAGS = [*TINY, f"--sources={DRAWN}", "--epochs=3", "--checkpoint_steps=2", "--dropout=0.2"]
 CLOCKED = ("images_per_second", "input_wait")  # the only figures of a run that are no function of its flags
@@ -65,8 +65,6 @@ def test_a_killed_training_ends_bit_identical_to_an_unbroken_one(command, tmp_pa
 
 def test_other_flags_do_not_touch_a_run(trained_run, command):
     before = sorted((path, path.stat().st_mtime_ns) for path in trained_run.rglob("*") if path.is_file())
-    done = command(
-        "train", f"--flagfile={trained_run / 'flags.txt'}", "--epochs=9", check=False, env={**os.environ}
-    )
+    done = command("train", f"--flagfile={trained_run / 'flags.txt'}", "--epochs=9", check=False, env={**os.environ})
     assert done.returncode == 2 and "--epochs was 2" in done.stderr
     assert before == sorted((path, path.stat().st_mtime_ns) for path in trained_run.rglob("*") if path.is_file())

@@ -88,7 +88,9 @@ def test_dex_predicts_the_expectation_over_the_bins():
     probabilities[[3, 8]] = 0.25, 0.75  # values 0 and 5
     np.testing.assert_allclose(head.decode(np.log(probabilities)[None].astype(np.float32)), [3.75], rtol=1e-4)
     np.testing.assert_allclose(
-        head.losses(np.array([5.2], np.float32), np.log(probabilities)[None].astype(np.float32)), [-np.log(0.75)], rtol=1e-4
+        head.losses(np.array([5.2], np.float32), np.log(probabilities)[None].astype(np.float32)),
+        [-np.log(0.75)],
+        rtol=1e-4,
     )
 
 

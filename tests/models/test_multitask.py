@@ -21,7 +21,11 @@ def partial_labels(count: int = 12):
 
 def test_outputs_are_named_by_task(tiny_model, images):
     outputs = tiny_model.predict(images, verbose=0)
-    assert {name: value.shape for name, value in outputs.items()} == {"age": (12, 121), "gender": (12, 1), "smile": (12, 1)}
+    assert {name: value.shape for name, value in outputs.items()} == {
+        "age": (12, 121),
+        "gender": (12, 1),
+        "smile": (12, 1),
+    }
     decoded = tiny_model.decode(outputs)
     assert decoded["age"].shape == (12,) and decoded["gender"].shape == (12, 2)
     assert tiny_model.tasks == BUILT_IN

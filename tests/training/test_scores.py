@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from keras_mtl.data import SplitData
 from keras_mtl.tasks import BUILT_IN
 from keras_mtl.training.scores import Skill, guess_errors
 
@@ -8,8 +9,12 @@ TASKS = {name: BUILT_IN[name] for name in ("age", "smile")}
 
 
 def test_the_constant_guess_is_the_median_or_the_most_frequent_class():
-    labels = {"age": [np.array([10, 20, np.nan]), np.array([60.0])], "smile": [np.array([0, 0, 0, 1, np.nan])]}
-    assert guess_errors(TASKS, labels) == {"age": pytest.approx(50 / 3), "smile": 0.25}
+    pixels = np.zeros((3, 1, 1, 3), np.uint8)
+    data = [
+        SplitData("one", pixels, ["a", "b", "c"], {"age": np.array([10, 20, np.nan]), "smile": np.array([0, 0, 1])}),
+        SplitData("two", pixels[:2], ["d", "e"], {"age": np.array([60.0, np.nan]), "smile": np.array([0, np.nan])}),
+    ]
+    assert guess_errors(TASKS, data) == {"age": pytest.approx(50 / 3), "smile": 0.25}
 
 
 def test_skill_is_0_for_the_guess_and_1_for_perfection():

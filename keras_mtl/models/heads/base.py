@@ -69,7 +69,8 @@ class BinsHead(Head):
     @property
     def values(self) -> list[float]:
         """The bins' values: low, low + 1, …, high."""
-        return [self.task.low + step for step in range(int(round(self.task.high - self.task.low)) + 1)]
+        low, high = self.task.bounds
+        return [low + step for step in range(round(high - low) + 1)]
 
     def decode(self, logits):
         values = keras.ops.convert_to_tensor(self.values, dtype="float32")

@@ -19,5 +19,5 @@ class Dex(BinsHead):
     name = "dex"
 
     def losses(self, labels, logits):
-        nearest = keras.ops.round(labels - self.task.low)
+        nearest = keras.ops.round(labels - self.task.bounds[0])
         return keras.losses.sparse_categorical_crossentropy(nearest, logits, from_logits=True)

@@ -23,14 +23,15 @@ class L1(Head):
 
     @property
     def _middle(self) -> float:
-        return (self.task.high + self.task.low) / 2
+        return sum(self.task.bounds) / 2
 
     @property
     def _half(self) -> float:
-        return (self.task.high - self.task.low) / 2
+        low, high = self.task.bounds
+        return (high - low) / 2
 
     def losses(self, labels, logits):
         return keras.ops.abs(logits[:, 0] - (labels - self._middle) / self._half)
 
     def decode(self, logits):
-        return keras.ops.clip(self._middle + self._half * logits[:, 0], self.task.low, self.task.high)
+        return keras.ops.clip(self._middle + self._half * logits[:, 0], *self.task.bounds)

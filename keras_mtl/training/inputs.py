@@ -1,0 +1,67 @@
+"""What a training reads: its data, what the manifest says of them, and the records that can't be used."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from keras_mtl.data.source import Bad, Source
+from keras_mtl.data.splits import SplitData, load_split
+from keras_mtl.training.config import Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The loaded splits of all sources.
+
+    Attributes:
+        training, validation: one `SplitData` a source.
+        facts: by source, what it is and what its splits hold; plain data for the manifest.
+        bad: the records that can't be used.
+    """
+
+    training: list[SplitData]
+    validation: list[SplitData]
+    facts: dict[str, dict]
+    bad: list[Bad]
+
+
+def load_inputs(config: Config, sources: Sequence[Source], tasks: Iterable[str]) -> Inputs:
+    """Loads the train and validation splits and says in a line each what the sources hold.
+
+    Raises:
+        UserError: as `load_split`.
+    """
+    tasks = list(tasks)
+    loaded = {
+        split: load_split(
+            sources,
+            tasks,
+            split,
+            image_size=config.image_size,
+            cache_dir=config.cache_dir or None,
+            validation_fraction=config.validation_fraction,
+            max_bad_share=config.max_bad_share,
+            cache=config.cache,
+        )
+        for split in ("train", "validation")
+    }
+    facts: dict[str, dict] = {
+        source.name: {
+            "tasks": list(source.tasks),
+            "licence": source.licence,
+            "description": source.description,
+            "drawn": source.drawn,
+            "splits": {},
+        }
+        for source in sources
+    }
+    for split, (parts, _) in loaded.items():
+        for part in parts:
+            facts[part.source]["splits"][split] = {"images": len(part.keys), "fingerprint": part.fingerprint}
+    for name, fact in facts.items():
+        counts = " and ".join(f"{entry['images']:,} {split}" for split, entry in fact["splits"].items())
+        note = " (drawn faces, no real people)" if fact["drawn"] else ""
+        print(f"Source {name} labels {', '.join(fact['tasks'])}: {counts} images{note}")
+    bad = sorted({record for _, records in loaded.values() for record in records}, key=str)
+    return Inputs(loaded["train"][0], loaded["validation"][0], facts, bad)

@@ -1,0 +1,28 @@
+"""What tests share besides fixtures: tiny settings, and the command lines as a user runs them."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+TINY = ["--image_size=32", "--width=8", "--stages=1,1,1,1", "--batch_size=16", "--precision=float32", "--augment=light"]
+"""Flags of a net that trains in seconds."""
+
+DRAWN = ",".join(f"{task}=drawn:fraction=0.02" for task in ("age", "gender", "smile"))
+"""A fiftieth of the drawn faces."""
+
+
+def run_command(command: str, *flags: object, check: bool = True, **options) -> subprocess.CompletedProcess:
+    """Runs `python -m keras_mtl.<command>` with flags, as a user does; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"keras_mtl.{command}", *map(str, flags)],
+        capture_output=True,
+        text=True,
+        cwd=options.pop("cwd", ROOT),
+        timeout=300,
+        **options,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done

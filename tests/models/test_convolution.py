@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_mtl.models import convolution
+from keras_mtl.models.convolution import Conv2D
+
+
+@pytest.fixture(autouse=True)
+def few_channels_are_wide(monkeypatch):
+    monkeypatch.setattr(convolution, "WIDE", 4)
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """Counts how often the products were taken."""
+    calls = []
+    real = convolution.kernel_gradient
+
+    def counting(*args):
+        calls.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(convolution, "kernel_gradient", counting)
+    return calls
+
+
+def run(layer_class, side, options, channels=4):
+    random = np.random.default_rng(side)
+    layer = layer_class(6, use_bias=False, **options)
+    layer.build((None, *side, channels))
+    layer.set_weights([random.normal(size=layer.kernel.shape)])
+    inputs = tf.constant(random.normal(size=(3, *side, channels)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = layer(inputs)
+        loss = tf.reduce_sum(outputs * random.normal(size=outputs.shape))
+    return [outputs, *tape.gradient(loss, [inputs, layer.kernel.value])]
+
+
+CASES = [
+    (side, options)
+    for side in ((1, 1), (2, 2), (4, 3), (7, 7))
+    for options in (
+        {"kernel_size": 3, "padding": "same"},
+        {"kernel_size": 5, "padding": "same"},
+        {"kernel_size": 3, "padding": "valid"},
+        {"kernel_size": 2, "padding": "valid", "strides": 2},
+        {"kernel_size": 3, "padding": "valid", "strides": 2},
+    )
+    if options["padding"] == "same" or options["kernel_size"] <= min(side)
+]
+
+
+@pytest.mark.parametrize(("side", "options"), CASES)
+def test_it_is_keras_layer_in_outputs_and_gradients(side, options, used):
+    expected = run(keras.layers.Conv2D, side, options)
+    for a, b in zip(run(Conv2D, side, options), expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
+    assert len(used) == 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [
+        (3, {"kernel_size": 3, "padding": "same"}),
+        (4, {"kernel_size": 1}),
+        (4, {"kernel_size": 3, "padding": "same", "strides": 2}),
+        (4, {"kernel_size": 3, "padding": "same", "dilation_rate": 2}),
+        (4, {"kernel_size": 3, "padding": "same", "groups": 2}),
+        (4, {"kernel_size": (3, 1), "padding": "same"}),
+        (4, {"kernel_size": 2, "padding": "same"}),
+    ],
+)
+def test_other_layers_take_keras_gradient(channels, options, used):
+    expected = run(keras.layers.Conv2D, (6, 6), options, channels)
+    for a, b in zip(run(Conv2D, (6, 6), options, channels), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not used
+
+
+def test_a_gpu_takes_keras_gradient(used, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a card"])
+    run(Conv2D, (6, 6), {"kernel_size": 3, "padding": "same"})
+    assert not used
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_it_trains_in_a_graph_with_images_of_known_and_unknown_size(dtype, used):
+    for side in (6, None):
+        inputs = keras.Input([side, side, 4])
+        x = Conv2D(6, 3, padding="same", dtype=dtype)(inputs)
+        model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D(dtype="float32")(x))
+        model.compile("sgd", "mse", jit_compile=False)
+        before = model.get_weights()[0]
+        model.fit(np.ones([2, 6, 6, 4]), np.ones([2, 6]), verbose=0)
+        assert np.abs(model.get_weights()[0] - before).max() > 0
+    assert used
+
+
+def test_it_survives_saving(tmp_path):
+    model = keras.Sequential([keras.Input([6, 6, 4]), Conv2D(6, 3, padding="same")])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded.layers[0]) is Conv2D
+    inputs = np.ones([1, 6, 6, 4])
+    np.testing.assert_array_equal(model.predict(inputs, verbose=0), loaded.predict(inputs, verbose=0))
