@@ -83,8 +83,8 @@ class TrainingBatches:
         """Batches for `fit`, of cardinality `steps_per_epoch`.
 
         One iteration yields the steps from `first_step` to the end of `epoch`, as these stand when its first batch
-        is asked for, and changes nothing but the time waited. An iteration that starts at a later step ends before
-        the cardinality says so, which `fit` takes for the end of the epoch.
+        is asked for, and changes nothing but the time waited. An iteration that starts at a later step is shorter
+        than the cardinality says: end `fit`'s epoch after its last step, as `training.fit.EpochEnd` does.
 
         Returns:
             (images uint8 [batch, height, width, 3], labels {task: float32 [batch]},

@@ -6,7 +6,6 @@ import dataclasses
 import math
 import os
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -114,16 +113,34 @@ def train(config: Config) -> RunFolder:
     return run
 
 
-class StopAtStep(keras.callbacks.Callback):
-    """Ends a training after a number of steps, counted over all epochs; None never ends it."""
+class EpochEnd(keras.callbacks.Callback):
+    """Ends an epoch after its last step, and the training after a number of steps counted over all epochs.
 
-    def __init__(self, steps: int | None):
+    A resumed epoch is shorter than its batches' cardinality says. Left to itself Keras would ask for one batch
+    too many, and part of that step, weight decay for one, runs before the lack of data is noticed.
+
+    Args:
+        batches: the `TrainingBatches`.
+        steps: after how many steps the training ends; None for never.
+
+    Put it first among the callbacks, so that the others' wish to stop comes later and counts.
+    """
+
+    def __init__(self, batches: TrainingBatches, steps: int | None):
         super().__init__()
+        self.batches = batches
         self.steps = steps
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.steps is not None and int(self.model.optimizer.iterations) >= self.steps:
+        is_last = self.batches.first_step + batch + 1 == self.batches.steps_per_epoch
+        if is_last or self._is_over():
             self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = self._is_over()
+
+    def _is_over(self) -> bool:
+        return self.steps is not None and int(self.model.optimizer.iterations) >= self.steps
 
 
 def _compiled_model(config: Config, tasks: Mapping[str, Task], precision: str, steps: int) -> MultiTaskModel:
@@ -159,18 +176,18 @@ def _fit(
 ) -> float:
     """Fits from where `progress` stands, and returns the seconds that it took."""
     started = time.monotonic()
-    with warnings.catch_warnings():
-        # A resumed epoch is shorter than the batches' cardinality says, of which Keras warns.
-        warnings.filterwarnings("ignore", message="Your input ran out of data")
-        model.fit(
-            batches.dataset(),
-            epochs=epochs,
-            initial_epoch=progress.epoch,
-            validation_data=evaluation_batches(validation, list(model.tasks), config.batch_size),
-            shuffle=False,
-            verbose=0,
-            callbacks=[batches.follow_epochs(), StopAtStep(config.steps), *callbacks],
-        )
+    judged = evaluation_batches(validation, list(model.tasks), config.batch_size)
+    # Makes the metrics' variables, which Keras otherwise does in the first step: too late to put their state back.
+    model.evaluate(judged, steps=1, verbose=0)
+    model.fit(
+        batches.dataset(),
+        epochs=epochs,
+        initial_epoch=progress.epoch,
+        validation_data=judged,
+        shuffle=False,
+        verbose=0,
+        callbacks=[EpochEnd(batches, config.steps), batches.follow_epochs(), *callbacks],
+    )
     return round(time.monotonic() - started, 1)
 
 
