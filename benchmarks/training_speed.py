@@ -11,6 +11,9 @@ Each library runs in its own process and they take turns, A B A B, on the same s
 may be using: a ratio is the median over pairs of turns, with the lowest and the highest beside it. torch's
 layout and mode is the one that was fastest in a trial (all that were tried are in the JSON). Its Python may be
 another one, with torch and torchvision (`pip install 'keras_mtl[peers]'`); without torch ours is timed alone.
+
+On a busy machine torch suffers more, up to tenfold, since its threads (OpenMP) wait for the last of them: ratios
+of several threads count only where nothing else runs. `--threads=1` is fair on a busy one.
 """
 
 from __future__ import annotations
@@ -137,6 +140,9 @@ def main() -> None:
         print(f"{arguments.torch_python} has no torch and torchvision: keras_mtl is timed alone.\n")
     versions = [*ours.about["versions"], *(torch.about["versions"] if torch else [])]
     where = f"{processor()}, {len(os.sched_getaffinity(0))} cores"
+    load = os.getloadavg()[0]
+    if load > 0.5 and torch and arguments.threads != 1:
+        print(f"Something else is running (load {load:.1f}): the ratios will flatter keras_mtl. Try --threads=1.\n")
     print(f"{where}; Python {platform.python_version()}, {', '.join(versions)}; batch {arguments.batch}\n")
     print("| what | size | precision | keras_mtl img/s | torch img/s | ratio | torch's setting |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
@@ -153,7 +159,7 @@ def main() -> None:
     for worker in filter(None, (ours, torch)):
         worker.close()
     if arguments.json:
-        report = {"where": where, "versions": versions, "load": os.getloadavg(), "results": results}
+        report = {"where": where, "versions": versions, "load_before": load, "results": results}
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 

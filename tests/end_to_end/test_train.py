@@ -1,12 +1,17 @@
 """The train command as a user runs it: what it leaves, what it refuses, what it says."""
 
+import contextlib
 import csv
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
-from helpers import DRAWN, TINY
+from helpers import DRAWN, ROOT, TINY
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -185,3 +190,29 @@ def test_train_is_a_function_too(tmp_path):
         )
     )
     assert isinstance(run, RunFolder) and run.finished
+
+
+def test_a_terminal_gets_a_bar_and_a_line_for_each_task(tmp_path):
+    ours, theirs = pty.openpty()
+    flags = [*TINY, f"--sources={DRAWN}", "--steps=4", f"--workdir={tmp_path}"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "keras_mtl.train", *flags], cwd=ROOT, stdout=theirs, stderr=subprocess.DEVNULL
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # what Linux answers once the other side has closed
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    lines = [line.strip() for line in shown.decode().split("\n")]
+    assert any("━" in line and "s left" in line for line in lines)
+    for task, unit in (("age", "years"), ("gender", "accuracy"), ("smile", "accuracy")):
+        assert any(line.startswith(task) and unit in line and "val" in line for line in lines)
+
+
+def test_elsewhere_a_line_an_epoch_is_enough(command, tmp_path):
+    done = command("train", *TINY, f"--sources={DRAWN}", "--steps=4", f"--workdir={tmp_path}")
+    assert "\x1b" not in done.stdout and "\r" not in done.stdout
+    assert len([line for line in done.stdout.splitlines() if line.startswith("Epoch")]) == 1
+    assert done.stderr == ""
