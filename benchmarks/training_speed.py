@@ -34,6 +34,7 @@ class Worker:
     """A process that times steps on request; `about` is what it says of itself."""
 
     def __init__(self, python: str, script: str, environment: dict[str, str]):
+        self.script = script
         self.process = subprocess.Popen(
             [python, str(WORKERS / script)],
             stdin=subprocess.PIPE,
@@ -49,7 +50,7 @@ class Worker:
         print(json.dumps(request), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{self.process.args[1]} died; BENCHMARK_DEBUG=1 shows why. Asked: {request}")
+            raise RuntimeError(f"{self.script} died; BENCHMARK_DEBUG=1 shows why. Asked: {request}")
         return json.loads(answer)
 
     def time(self, **request) -> float:

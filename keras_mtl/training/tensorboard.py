@@ -62,7 +62,7 @@ class TensorBoardByTask(keras.callbacks.Callback):
     Args:
         directory: the run's `logs/`.
         tasks: by name.
-        samples: `SplitData` of the validation split, whose first images are shown with predictions.
+        samples: `SplitData` of the validation split, some of whose images are shown with predictions.
         settings: what HParams shows, plain values by name.
         histograms: whether to write histograms of the weights at the end of each epoch.
     """
@@ -121,8 +121,10 @@ class TensorBoardByTask(keras.callbacks.Callback):
                 tf.summary.scalar(tag, float(value))
 
     def _sample_sheet(self, data) -> np.ndarray:
-        """The first images of a source with label and prediction under each, uint8 `[height, width, 3]`."""
-        images = np.asarray(data.images[:SAMPLES])
+        """Some images of a source with label and prediction under each, uint8 `[height, width, 3]`."""
+        # Spread over the source, since its order is often that of the labels.
+        chosen = np.unique(np.linspace(0, len(data.keys) - 1, SAMPLES).round().astype(int))
+        images = np.asarray(data.images[chosen])
         decoded = {
             name: np.asarray(value) for name, value in self.model.decode(self.model(images, training=False)).items()
         }
@@ -132,7 +134,7 @@ class TensorBoardByTask(keras.callbacks.Callback):
         for column, image in enumerate(images):
             sheet.paste(Image.fromarray(image).resize((tile, tile)), (column * tile, 0))
             for row, (name, task) in enumerate(self.tasks.items()):
-                label = data.labels[name][column] if name in data.labels else np.nan
+                label = data.labels[name][chosen[column]] if name in data.labels else np.nan
                 text = f"{name} {_readable(task, decoded[name][column])}"
                 if not np.isnan(label):
                     text += f" (is {_readable(task, label)})"
