@@ -143,7 +143,7 @@ def main() -> None:
     where = f"{processor()}, {len(os.sched_getaffinity(0))} cores"
     load = os.getloadavg()[0]
     if load > 0.5 and torch and arguments.threads != 1:
-        print(f"Something else is running (load {load:.1f}): the ratios will flatter keras_mtl. Try --threads=1.\n")
+        print(f"Load {load:.1f}: where something else runs, ratios flatter keras_mtl; --threads=1 is fairer.\n")
     print(f"{where}; Python {platform.python_version()}, {', '.join(versions)}; batch {arguments.batch}\n")
     print("| what | size | precision | keras_mtl img/s | torch img/s | ratio | torch's setting |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
