@@ -19,8 +19,8 @@ _SURPLUS = "<surplus>"
 class CsvSource(Source):
     """A CSV for each split (`{split}` in its path), or one with a column `split`, else all train. `csv:PATH`.
 
-    Images are named relative to the data folder where one is given, else to the CSV's own folder. An empty
-    label (or NA, NaN, null) is a missing one.
+    Images are named relative to the data folder where one is given and the CSV lies in it, else to the CSV's own
+    folder. An empty label (or NA, NaN, null) is a missing one.
 
     Args:
         name, tasks, path, base: as for `Source`.
@@ -35,8 +35,9 @@ class CsvSource(Source):
         super().__init__(name, tasks, path, base=base)
         self.tables = {split: self.root / table for split, table in self.split_paths("file").items()}
         columns = {split: self._columns(table) for split, table in self.tables.items()}
-        if base is None:
-            self.root = next(iter(self.tables.values())).parent
+        table = next(iter(self.tables.values())).resolve()
+        if base is None or not table.is_relative_to(self.root):
+            self.root = table.parent
         self.by_column = "{split}" not in path and "split" in columns["train"]
         self._splits = tuple(self.tables)
         if self.by_column:

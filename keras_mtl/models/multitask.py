@@ -40,7 +40,7 @@ class MultiTaskModel(keras.Model):
         Args:
             optimizer: as Keras takes it.
             loss: a dict by task; by default each head's loss over its labelled samples.
-            loss_weights: a dict by task; a task that it leaves out counts 1.
+            loss_weights: a dict by task; a task that it leaves out counts its head's `weight`.
             weighted_metrics: a dict by task; by default `METRICS` of the task's kind. Metrics belong here
                 and not in `metrics`, which would count unlabelled samples.
             **kwargs: the rest of Keras' arguments.
@@ -49,15 +49,14 @@ class MultiTaskModel(keras.Model):
             ValueError: `loss_weights` names a task that the model lacks.
         """
         tasks = self.tasks
-        if loss_weights:
-            unknown = sorted(set(loss_weights) - set(tasks))
-            if unknown:
-                raise UserError(f"loss_weights names {unknown[0]!r}, but the model's tasks are {', '.join(tasks)}")
-            loss_weights = {name: float(loss_weights.get(name, 1.0)) for name in tasks}
+        given = dict(loss_weights or {})
+        unknown = sorted(set(given) - set(tasks))
+        if unknown:
+            raise UserError(f"loss_weights names {unknown[0]!r}, but the model's tasks are {', '.join(tasks)}")
         super().compile(
             optimizer=optimizer,
             loss=loss or {name: TaskLoss(task) for name, task in tasks.items()},
-            loss_weights=loss_weights,
+            loss_weights={name: float(given.get(name, head_of(task).weight)) for name, task in tasks.items()},
             weighted_metrics=weighted_metrics or _metrics(tasks),
             **kwargs,
         )

@@ -35,7 +35,11 @@ class Config:
         "faces (no real people), one source for each of age, gender and smile.",
         DATA,
     )
-    data_dir: str = flag("", "Folder that relative paths start from; default: $KERAS_MTL_DATA, else here.", DATA)
+    data_dir: str = flag(
+        "",
+        "Folder that relative paths start from, and images in a CSV inside it; default: $KERAS_MTL_DATA, else here.",
+        DATA,
+    )
     image_size: int = flag(64, "Height and width in pixels that images are resized to.", DATA, low=32)
     validation_fraction: float = flag(
         0.1,
@@ -104,7 +108,9 @@ class Config:
     weight_decay: float = flag(
         0.05, "Weight decay, decoupled; not on biases and BatchNormalization.", TRAINING, low=0.0
     )
-    loss_weights: tuple[str, ...] = flag((), "Weights of the tasks' losses, TASK=WEIGHT; 1 where not given.", TRAINING)
+    loss_weights: tuple[str, ...] = flag(
+        (), "Weights of the tasks' losses, TASK=WEIGHT; where not given 1, or 0.1 for the head dldl.", TRAINING
+    )
     precision: str = flag(
         "auto",
         "Arithmetic; auto takes bfloat16 only where the processor has it.",

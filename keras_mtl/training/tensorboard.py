@@ -115,6 +115,9 @@ class TensorBoardByTask(keras.callbacks.Callback):
 
     def _write(self, writer: str, figures: Mapping[str, float], step: int) -> None:
         with self._writers[writer].as_default(step):
+            if len(self.tasks) == 1:
+                # Keras gives a single output no loss of its own.
+                figures = {**figures, f"{next(iter(self.tasks))}_loss": figures["loss"]}
             for name, value in figures.items():
                 task = next((task for task in self.tasks if name.startswith(f"{task}_")), None)
                 tag = name if task is None else f"{task}/{name[len(task) + 1 :]}"

@@ -102,3 +102,13 @@ def test_unusable_files_get_one_clear_line(content, words, tmp_path):
 def test_a_folder_is_no_csv(tmp_path):
     with pytest.raises(ValueError, match="can't be read: Is a directory"):
         open_csv(tmp_path)
+
+
+@pytest.mark.parametrize("inside, root", [(True, ""), (False, "elsewhere")])
+def test_images_are_relative_to_the_data_folder_only_for_a_csv_in_it(tmp_path, inside, root):
+    for folder in ("data/tables", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "people.csv").write_text("image,age\na.png,30\n")
+    table = tmp_path / ("data/tables" if inside else "elsewhere") / "people.csv"
+    source = CsvSource("csv_age", tasks.select_tasks(["age"]), str(table), base=tmp_path / "data")
+    assert source.root == (tmp_path / "data" if inside else tmp_path / root)

@@ -117,3 +117,15 @@ def test_a_declared_task_trains_like_a_built_in_one(emotion, images):
 def test_unknown_loss_weights_are_refused(tiny_model):
     with pytest.raises(UserError, match="names 'mood'"):
         tiny_model.compile("sgd", loss_weights={"mood": 1.0})
+
+
+def test_losses_count_what_the_user_says_or_the_heads_weight(tiny_model, images):
+    labels, weights = partial_labels()
+    for given, expected in (
+        ({}, {"age": 0.1, "gender": 1, "smile": 1}),
+        ({"age": 2}, {"age": 2, "gender": 1, "smile": 1}),
+    ):
+        tiny_model.compile("sgd", loss_weights=given)
+        logs = tiny_model.evaluate(images, labels, sample_weight=weights, verbose=0, return_dict=True)
+        total = sum(weight * logs[f"{name}_loss"] for name, weight in expected.items())
+        assert logs["loss"] == pytest.approx(total, rel=1e-5)

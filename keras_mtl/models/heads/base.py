@@ -26,6 +26,8 @@ class Head:
 
     name = ""
     kinds: tuple[str, ...] = ()
+    weight = 1.0
+    """What the loss counts beside other tasks' losses, where the user does not say."""
 
     def __init__(self, task: Task):
         if task.kind not in self.kinds:
