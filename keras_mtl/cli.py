@@ -66,7 +66,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[typing.Any, lis
     try:
         rest = values(["keras_mtl", *arguments])[1:]
     except flags.Error as error:
-        raise UserError(" ".join(str(error).split())) from None
+        raise UserError(f"{' '.join(str(error).split())} (see --help)") from None
     given = {}
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):

@@ -56,7 +56,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and self.axis in (-1, 3)
             and self.scale
             and self.center
-            and not getattr(self, "renorm", False)  # Keras before 3.14 has none
+            and not getattr(self, "renorm", False)  # Keras 3.12 has none
             and not self.synchronized
             and keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16", "float16")
         )

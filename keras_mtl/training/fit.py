@@ -29,7 +29,8 @@ from keras_mtl.training.precision import choose_precision
 from keras_mtl.training.progress_bar import TaskProgress
 from keras_mtl.training.run_folder import RunFolder
 from keras_mtl.training.scores import Skill, guess_errors
-from keras_mtl.training.tensorboard import TensorBoardByTask, Throughput, plain_settings
+from keras_mtl.training.tensorboard import TensorBoardByTask, plain_settings
+from keras_mtl.training.throughput import Throughput
 
 
 def train(config: Config) -> RunFolder:
