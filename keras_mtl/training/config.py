@@ -56,9 +56,10 @@ class Config:
     augment: str = flag("light", "Random changes to training images.", DATA, choices=("none", "light", "strong"))
     cache: str = flag(
         "auto",
-        "Where decoded images are kept while training: auto chooses memory up to 2 GiB, else file.",
+        "Where decoded images are kept while training: auto chooses memory up to 2 GiB, else file; none: in memory, "
+        "and nothing is written to --cache_dir.",
         DATA,
-        choices=("auto", "memory", "file"),
+        choices=("auto", "memory", "file", "none"),
     )
     cache_dir: str = flag("", "Folder of decoded images; default: $KERAS_MTL_CACHE, else ~/.cache/keras_mtl.", DATA)
     max_bad_share: float = flag(

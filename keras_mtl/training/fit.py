@@ -64,6 +64,7 @@ def train(config: Config) -> RunFolder:
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     inputs = load_inputs(config, sources, tasks)
+    guesses = guess_errors(tasks, inputs.validation)
     batches = TrainingBatches(
         inputs.training,
         list(tasks),
@@ -91,7 +92,6 @@ def train(config: Config) -> RunFolder:
         f"Training {', '.join(tasks)}: {model.count_params():,} parameters, {epochs} epochs of "
         f"{batches.steps_per_epoch} steps of {config.batch_size} images"
     )
-    guesses = guess_errors(tasks, inputs.validation)
     own = [
         Skill(tasks, guesses),
         Throughput(batches, config.batch_size),

@@ -33,6 +33,7 @@ def load_inputs(config: Config, sources: Sequence[Source], tasks: Iterable[str])
         UserError: as `load_split`.
     """
     tasks = list(tasks)
+    print("Reading images; the first time they are decoded, or drawn, which may take a minute", flush=True)
     loaded = {
         split: load_split(
             sources,

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_mtl.data.splits import SplitData
+from keras_mtl.errors import UserError
 from keras_mtl.models.objectives import METRICS
 from keras_mtl.tasks import Task
 
@@ -17,16 +18,22 @@ def guess_errors(tasks: Mapping[str, Task], data: Sequence[SplitData]) -> dict[s
 
     Args:
         tasks: by name.
-        data: the sources' validation splits; each task is labelled by one of them at least.
+        data: the sources' validation splits.
 
     Returns:
         By task: the error rate of always naming the most frequent class, or the mean absolute error of
         always naming the median, in the task's unit.
+
+    Raises:
+        UserError: a task without a label.
     """
     errors = {}
     for name, task in tasks.items():
-        values = np.concatenate([part.labels[name] for part in data if name in part.labels])
+        labels = [part.labels[name] for part in data if name in part.labels]
+        values = np.concatenate([np.empty(0, np.float32), *labels])
         values = values[~np.isnan(values)]
+        if not len(values):
+            raise UserError(f"No validation image has a label for {name}: raise --validation_fraction or add images")
         if task.classes:
             errors[name] = 1.0 - np.unique(values, return_counts=True)[1].max() / len(values)
         else:
