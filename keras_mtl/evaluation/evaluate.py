@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
-from keras_mtl.data.splits import load_split
 from keras_mtl.evaluation.predictions import predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import read_json
+from keras_mtl.training.inputs import load_configured_split
 from keras_mtl.training.run_folder import RunFolder
 
 
@@ -53,16 +53,7 @@ def evaluate_run(
     model = folder.load_model()
     config, tasks = folder.config(), model.tasks
     data_sources = parse_sources(sources or config.sources, tasks, data_dir or config.data_dir or None)
-    data, bad = load_split(
-        data_sources,
-        tasks,
-        split,
-        image_size=model.input_shape[1],
-        cache_dir=config.cache_dir or None,
-        validation_fraction=config.validation_fraction,
-        max_bad_share=config.max_bad_share,
-        cache=config.cache,
-    )
+    data, bad = load_configured_split(config, data_sources, tasks, split)
     frame = predict_split(model, data, batch_size=batch_size)
     drawn = {source.name for source in data_sources if source.drawn}
     result = {

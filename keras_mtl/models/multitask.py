@@ -29,10 +29,7 @@ class MultiTaskModel(keras.Model):
     @property
     def tasks(self) -> dict[str, Task]:
         """The model's tasks by name, in the order of its outputs."""
-        return {name: self.get_layer(name).task for name in self._output_names()}
-
-    def _output_names(self) -> list[str]:
-        return [layer.name for layer in self.layers if isinstance(layer, TaskOutput)]
+        return {layer.name: layer.task for layer in self.layers if isinstance(layer, TaskOutput)}
 
     def compile(self, optimizer="adamw", loss=None, loss_weights=None, weighted_metrics=None, **kwargs):
         """Keras' `compile`, with each head's own loss and metrics where none are given.
@@ -84,9 +81,11 @@ class MultiTaskModel(keras.Model):
 
 def _metrics(tasks: Mapping[str, Task]) -> dict[str, list[TaskMetric]]:
     # Keras puts the output's name in front of a metric's only where there are several outputs.
-    prefix = "{task}_" if len(tasks) == 1 else ""
     return {
-        name: [TaskMetric(task, measure, name=prefix.format(task=name) + measure) for measure in METRICS[task.kind]]
+        name: [
+            TaskMetric(task, measure, name=f"{name}_{measure}" if len(tasks) == 1 else measure)
+            for measure in METRICS[task.kind]
+        ]
         for name, task in tasks.items()
     }
 

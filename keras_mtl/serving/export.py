@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import pathlib
-import platform
 from collections.abc import Mapping
 from typing import Any
 
-import keras_mtl
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, write_json
 from keras_mtl.serving.versions import DESCRIPTION_FILE, add_version, versions
-from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.training.run_folder import RunFolder, installed_versions
 
 PRECISIONS = ("float32", "trained")
 LIMITS = (
@@ -136,11 +133,7 @@ def describe(model, about: Mapping[str, Any]) -> dict:
         "sources": sources,
         "drawn": any(source["drawn"] for source in sources),
         "limits": f"{DRAWN_LIMITS.format(tasks=', '.join(drawn_only))} {LIMITS}" if drawn_only else LIMITS,
-        "versions": {
-            "python": platform.python_version(),
-            "keras_mtl": keras_mtl.__version__,
-            **{package: importlib.metadata.version(package) for package in ("tensorflow", "keras", "numpy")},
-        },
+        "versions": installed_versions(),
     }
 
 

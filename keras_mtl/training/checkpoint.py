@@ -44,9 +44,6 @@ class BestModel(keras.callbacks.Callback):
         score: the name of an entry of the epoch's logs, such as "val_skill" or "val_age_mae".
         progress: the training's `Progress`; its history and best value are kept here.
         patience: epochs without a better value after which training stops; None never stops.
-
-    Raises:
-        UserError: at the end of the first epoch, where the logs lack the score.
     """
 
     def __init__(self, path: pathlib.Path, score: str, progress: Progress, patience: int | None):
@@ -56,9 +53,10 @@ class BestModel(keras.callbacks.Callback):
         self.progress = progress
         self.patience = patience
 
-    def on_train_begin(self, logs=None):
-        # A run that was killed after it had decided to stop must stop again.
-        self._stop_if_patience_is_over()
+    @property
+    def is_patience_over(self) -> bool:
+        """Whether training has stood still for too long; true again for a run resumed after that."""
+        return self.patience is not None and self.progress.epochs_since_best >= self.patience
 
     def on_epoch_end(self, epoch, logs=None):
         progress = self.progress
@@ -69,10 +67,7 @@ class BestModel(keras.callbacks.Callback):
             progress.best, progress.best_epoch = float(value), epoch + 1
             with replacing(self.path) as beside:
                 self.model.save(beside)
-        self._stop_if_patience_is_over()
-
-    def _stop_if_patience_is_over(self):
-        if self.patience is not None and self.progress.epochs_since_best >= self.patience:
+        if self.is_patience_over:
             self.model.stop_training = True
 
 

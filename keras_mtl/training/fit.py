@@ -92,15 +92,18 @@ def train(config: Config) -> RunFolder:
         f"Training {', '.join(tasks)}: {model.count_params():,} parameters, {epochs} epochs of "
         f"{batches.steps_per_epoch} steps of {config.batch_size} images"
     )
+    best = BestModel(run.model_path, config.best_by, progress, config.patience if config.early_stopping else None)
     own = [
         Skill(tasks, guesses),
         Throughput(batches, config.batch_size),
-        BestModel(run.model_path, config.best_by, progress, config.patience if config.early_stopping else None),
+        best,
         TensorBoardByTask(run.logs_path, tasks, inputs.validation, plain_settings(config), config.histograms),
         TaskProgress(tasks, batches, epochs),
         checkpoint,
     ]
-    seconds = _fit(model, batches, inputs.validation, progress, epochs, config, own)
+    # Keras looks at stop_training only after a step: a run that was killed once it had stopped gets no epoch more.
+    last = progress.epoch if best.is_patience_over else epochs
+    seconds = _fit(model, batches, inputs.validation, progress, last, config, own)
     run.update_metrics(
         training={
             "best_by": config.best_by,

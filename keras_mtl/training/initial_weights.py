@@ -8,6 +8,7 @@ import keras
 
 from keras_mtl.errors import UserError
 from keras_mtl.models.multitask import MultiTaskModel
+from keras_mtl.models.weights import load_torch_weights, read_state_dict
 from keras_mtl.training.run_folder import RunFolder
 
 
@@ -29,8 +30,6 @@ def initialise(model: MultiTaskModel, path: str) -> str:
     """
     source = pathlib.Path(path)
     if source.suffix in (".pth", ".pt", ".safetensors"):
-        from keras_mtl.models.weights import load_torch_weights, read_state_dict
-
         load_torch_weights(model, read_state_dict(source))
         return f"Trunk initialised from {source}"
     if source.is_dir():

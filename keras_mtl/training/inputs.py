@@ -26,6 +26,22 @@ class Inputs:
     bad: list[Bad]
 
 
+def load_configured_split(
+    config: Config, sources: Sequence[Source], tasks: Iterable[str], split: str
+) -> tuple[list[SplitData], list[Bad]]:
+    """`load_split` with a config's image size, cache, validation fraction and share of bad records."""
+    return load_split(
+        sources,
+        tasks,
+        split,
+        image_size=config.image_size,
+        cache_dir=config.cache_dir or None,
+        validation_fraction=config.validation_fraction,
+        max_bad_share=config.max_bad_share,
+        cache=config.cache,
+    )
+
+
 def load_inputs(config: Config, sources: Sequence[Source], tasks: Iterable[str]) -> Inputs:
     """Loads the train and validation splits and says in a line each what the sources hold.
 
@@ -34,19 +50,7 @@ def load_inputs(config: Config, sources: Sequence[Source], tasks: Iterable[str])
     """
     tasks = list(tasks)
     print("Reading images; the first time they are decoded, or drawn, which may take a minute", flush=True)
-    loaded = {
-        split: load_split(
-            sources,
-            tasks,
-            split,
-            image_size=config.image_size,
-            cache_dir=config.cache_dir or None,
-            validation_fraction=config.validation_fraction,
-            max_bad_share=config.max_bad_share,
-            cache=config.cache,
-        )
-        for split in ("train", "validation")
-    }
+    loaded = {split: load_configured_split(config, sources, tasks, split) for split in ("train", "validation")}
     facts: dict[str, dict] = {
         source.name: {
             "tasks": list(source.tasks),

@@ -10,6 +10,7 @@ import pathlib
 import platform
 import subprocess
 
+import keras_mtl
 from keras_mtl import cli
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, replacing, write_json
@@ -65,21 +66,21 @@ class RunFolder:
         return keras.models.load_model(self.model_path, compile=False)
 
     def begin(self, config: Config) -> None:
-        """Claims the folder for a training by writing `flags.txt`; its quarantine and metrics start anew."""
+        """Claims the folder for a training by writing `flags.txt`."""
         with replacing(self.flags_path) as beside:
             beside.write_text(cli.to_flags(config), encoding="utf-8")
 
     def check(self, config: Config) -> None:
         """Checks that the folder is free, or holds the same training to go on with.
 
-        A run without a checkpoint has nothing to lose, and may be replaced.
+        A run that has neither a checkpoint nor metrics has nothing to lose, and may be replaced.
 
         Raises:
             UserError: the folder holds another training, or one that must not be resumed.
         """
         if self.path.exists() and not self.flags_path.exists() and any(self.path.iterdir()):
             raise UserError(f"{self.path} exists and is no run folder: choose another --name or --workdir")
-        if not self.checkpoints_path.exists():
+        if not self.checkpoints_path.exists() and not self.metrics_path.exists():
             return
         if not config.resume:
             raise UserError(f"{self.path} already holds a run: choose another --name, or leave out --noresume")
@@ -106,7 +107,7 @@ class RunFolder:
             {
                 "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                 "seed": config.seed,
-                "versions": _versions(),
+                "versions": installed_versions(),
                 "host": {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()},
                 "commit": _commit(),
                 **facts,
@@ -126,15 +127,13 @@ class RunFolder:
         write_json(self.metrics_path, {**known, **entries})
 
 
-def _versions() -> dict[str, str]:
-    names = ("keras_mtl", "tensorflow", "keras", "numpy")
-    versions = {"python": platform.python_version()}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+def installed_versions() -> dict[str, str]:
+    """The versions that numbers depend on, by name: Python, this package and those that compute."""
+    return {
+        "python": platform.python_version(),
+        "keras_mtl": keras_mtl.__version__,
+        **{package: importlib.metadata.version(package) for package in ("tensorflow", "keras", "numpy")},
+    }
 
 
 def _commit() -> str | None:

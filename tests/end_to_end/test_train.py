@@ -20,8 +20,8 @@ from keras_mtl.training import RunFolder
 
 
 @pytest.fixture(scope="module")
-def emotion_folder(tmp_path_factory):
-    """A CSV source of pictures whose brightness tells the emotion, with some records that are no good."""
+def emotion_flags(tmp_path_factory):
+    """Flags of a CSV source of pictures whose brightness tells the emotion; some of its records are no good."""
     folder = tmp_path_factory.mktemp("emotion")
     rng = np.random.default_rng(0)
     classes = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
@@ -36,7 +36,11 @@ def emotion_folder(tmp_path_factory):
     with open(folder / "emotion.csv", "w", newline="") as file:
         csv.writer(file).writerows([("image", "emotion"), *rows])
     (folder / "tasks.yaml").write_text(f"- {{name: emotion, kind: multiclass, classes: [{', '.join(classes)}]}}\n")
-    return folder
+    return [
+        "--tasks=emotion",
+        f"--task_file={folder / 'tasks.yaml'}",
+        f"--sources=emotion=csv:{folder / 'emotion.csv'}",
+    ]
 
 
 def test_the_run_folder_holds_what_the_design_promises(trained_run):
@@ -83,13 +87,11 @@ def test_flags_txt_gives_the_same_numbers_again(trained_run, command, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_declared_task_trains_and_bad_records_are_named(emotion_folder, command, tmp_path):
+def test_a_declared_task_trains_and_bad_records_are_named(emotion_flags, command, tmp_path):
     done = command(
         "train",
         *TINY,
-        "--tasks=emotion",
-        f"--task_file={emotion_folder / 'tasks.yaml'}",
-        f"--sources=emotion=csv:{emotion_folder / 'emotion.csv'}",
+        *emotion_flags,
         "--epochs=10",
         "--max_bad_share=0.2",
         "--learning_rate=0.01",
@@ -105,13 +107,11 @@ def test_a_declared_task_trains_and_bad_records_are_named(emotion_folder, comman
     assert training["best"] > 0.4  # brightness tells the class: a net that learns at all beats the guess
 
 
-def test_too_many_bad_records_stop_the_training(emotion_folder, command, tmp_path):
+def test_too_many_bad_records_stop_the_training(emotion_flags, command, tmp_path):
     done = command(
         "train",
         *TINY,
-        "--tasks=emotion",
-        f"--task_file={emotion_folder / 'tasks.yaml'}",
-        f"--sources=emotion=csv:{emotion_folder / 'emotion.csv'}",
+        *emotion_flags,
         "--max_bad_share=0.01",
         f"--workdir={tmp_path}",
         check=False,
@@ -176,6 +176,11 @@ def test_early_stopping_ends_a_training_that_stands_still(command, tmp_path):
     training = json.loads((tmp_path / "smile" / "metrics.json").read_text())["training"]
     assert len(training["history"]) < 9
     assert len(training["history"]) == training["best_epoch"] + 2
+    # As if it had been killed between its last checkpoint and its end.
+    (tmp_path / "smile" / "metrics.json").unlink()
+    command("train", *flags, "--early_stopping", "--patience=2", "--weight_decay=0", f"--workdir={tmp_path}")
+    again = json.loads((tmp_path / "smile" / "metrics.json").read_text())["training"]
+    assert again["history"] == training["history"]
 
 
 def test_train_is_a_function_too(tmp_path):
