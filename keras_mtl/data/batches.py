@@ -35,10 +35,12 @@ class TrainingBatches:
         mix: "size" for each source's share by its number of images, "equal", or ratios by source name.
         seed: of order and augmentation.
         augment: the random changes of images; None for none.
+        steps_per_epoch: batches in an epoch; by default as many as show every image of every source, so that the
+            source that takes the longest is seen once and others repeat.
 
     Attributes:
         counts: images of each source in a batch, in the order of `data`.
-        steps_per_epoch: batches until the source that takes the longest was seen once; others repeat.
+        steps_per_epoch: batches in an epoch.
         epoch: which epoch the next iteration is of. Plain, set by the caller.
         first_step: at which step that iteration starts. Plain, set by the caller.
 
@@ -62,6 +64,7 @@ class TrainingBatches:
         mix: str | Mapping[str, float] = "size",
         seed: int = 0,
         augment: Augmentation | None = None,
+        steps_per_epoch: int | None = None,
     ):
         if not data:
             raise UserError("No source to make batches of")
@@ -70,7 +73,7 @@ class TrainingBatches:
         self.seed = seed
         self.augment = augment
         self.counts = images_per_batch(self.data, batch_size, mix)
-        self.steps_per_epoch = max(
+        self.steps_per_epoch = steps_per_epoch or max(
             -(-len(part.keys) // count) for part, count in zip(self.data, self.counts, strict=True)
         )
         self.epoch = 0

@@ -94,6 +94,13 @@ class Config:
 
     epochs: int = flag(5, "Passes over the data (a smaller source repeats).", TRAINING, low=1)
     steps: int | None = flag(None, "Stop after this many steps instead of after --epochs.", TRAINING, low=1)
+    steps_per_epoch: int | None = flag(
+        None,
+        "Steps in an epoch, after which the net is validated and kept if it is the best; default: until every image "
+        "was seen.",
+        TRAINING,
+        low=1,
+    )
     batch_size: int = flag(64, "Images in a step, all sources together.", TRAINING, low=1)
     optimizer: str = flag("adamw", "Optimizer.", TRAINING, choices=("adamw", "adam", "sgd"))
     learning_rate: float = flag(1e-3, "Highest learning rate.", TRAINING, low=0.0)

@@ -72,6 +72,7 @@ def train(config: Config) -> RunFolder:
         mix=config.mix_of(),
         seed=config.seed,
         augment=Augmentation.named(config.augment),
+        steps_per_epoch=config.steps_per_epoch,
     )
     epochs = config.epochs if config.steps is None else math.ceil(config.steps / batches.steps_per_epoch)
     model = _compiled_model(config, tasks, precision, config.steps or epochs * batches.steps_per_epoch)
