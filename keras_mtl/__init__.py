@@ -23,9 +23,12 @@ _WHERE = {
     "Config": "keras_mtl.training.config",
     "MultiTaskModel": "keras_mtl.models",
     "Task": "keras_mtl.tasks",
+    "add_branch": "keras_mtl.models",
     "build_model": "keras_mtl.models",
+    "cut": "keras_mtl.models",
     "evaluate_run": "keras_mtl.evaluation",
     "export_model": "keras_mtl.serving",
+    "remove_branches": "keras_mtl.models",
     "select_tasks": "keras_mtl.tasks",
     "train": "keras_mtl.training",
 }

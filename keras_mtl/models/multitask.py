@@ -97,6 +97,7 @@ def build_model(
     width: int = 64,
     blocks: Sequence[int] = (2, 2, 2, 2),
     stem: str = "imagenet",
+    branch_at: Mapping[str, str] | None = None,
     hidden: int = 0,
     dropout: float = 0.0,
     seed: int = 0,
@@ -110,6 +111,8 @@ def build_model(
         width: channels of the first stage (64 is ResNet-18's).
         blocks: residual blocks in each stage; (2, 2, 2, 2) is ResNet-18.
         stem: "imagenet" (7x7, stride 2, max-pool) or "small" (3x3, stride 1), for small images.
+        branch_at: by task, the stage that its branch leaves the trunk from: "stem", "stage1", ...; "pool" where it
+            is not named. What of the trunk no branch sees is not built.
         hidden: units of a hidden layer in each branch; 0 for none.
         dropout: share of the features dropped in front of each branch's last layer, 0 to 1.
         seed: decides the initial weights and the dropout.
@@ -130,8 +133,10 @@ def build_model(
     try:
         inputs = keras.Input((image_size, image_size, 3), dtype="uint8", name="images")
         trunk = build_trunk(inputs, width=width, blocks=tuple(blocks), stem=stem, seed=seed)
+        places = {**dict.fromkeys(tasks, "pool"), **(branch_at or {})}
+        _check_places(places, tasks, trunk)
         outputs = {
-            task.name: add_head(trunk["pool"], task, hidden=hidden, dropout=dropout, seed=seed + number)
+            task.name: add_head(trunk[places[task.name]], task, hidden=hidden, dropout=dropout, seed=seed + number)
             for number, task in enumerate(tasks.values(), start=1)
         }
         return MultiTaskModel(inputs, outputs, name="multitask_resnet")
@@ -139,11 +144,27 @@ def build_model(
         keras.config.set_dtype_policy(policy)
 
 
-def add_head(features, task: Task, *, hidden: int = 0, dropout: float = 0.0, seed: int = 0):
-    """A task's branch on pooled features `[batch, channels]`: hidden layer, dropout, logits, output.
+def _check_places(places: Mapping[str, str], tasks: Mapping[str, Task], trunk: Mapping[str, object]) -> None:
+    for task, stage in places.items():
+        if task not in tasks:
+            raise UserError(f"branch_at names the task {task!r}; the tasks are {', '.join(tasks)}")
+        if stage not in trunk:
+            raise UserError(f"A branch can leave from {', '.join(trunk)}. Received: {task}:{stage}")
 
-    The arguments are those of `build_model`. Returns the output tensor, float32 `[batch, units]`.
+
+def add_head(features, task: Task, *, hidden: int = 0, dropout: float = 0.0, seed: int = 0):
+    """A task's branch on features: pooling of maps, hidden layer, dropout, logits, output.
+
+    Args:
+        features: `[batch, channels]`, or maps `[batch, height, width, channels]`, which are averaged over positions.
+        task: the task, whose name is that of the output and the start of the other layers' names.
+        hidden, dropout, seed: as for `build_model`.
+
+    Returns:
+        The output tensor, float32 `[batch, units]`.
     """
+    if len(features.shape) == 4:
+        features = keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"{task.name}_pool")(features)
     if hidden:
         features = keras.layers.Dense(
             hidden,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 
@@ -16,6 +17,11 @@ SMALLEST = 32  # pixels; below it the last stage of ResNet-18 would see one posi
 
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
+
+
+def is_stage(name: str) -> bool:
+    """Whether a layer of this name ends a part of the trunk: stem, stage1, stage2, ..., pool."""
+    return re.fullmatch(r"stem|stage\d+|pool", name) is not None
 
 
 def build_trunk(

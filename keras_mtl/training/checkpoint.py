@@ -58,6 +58,11 @@ class BestModel(keras.callbacks.Callback):
         """Whether training has stood still for too long; true again for a run resumed after that."""
         return self.patience is not None and self.progress.epochs_since_best >= self.patience
 
+    def keep(self, model: keras.Model) -> None:
+        """Makes this model the one that is kept."""
+        with replacing(self.path) as beside:
+            model.save(beside)
+
     def on_epoch_end(self, epoch, logs=None):
         progress = self.progress
         value = logs[self.score]
@@ -65,8 +70,7 @@ class BestModel(keras.callbacks.Callback):
         progress.history.append({name: float(figure) for name, figure in logs.items()})
         if progress.best is None or sign * value > sign * progress.best:
             progress.best, progress.best_epoch = float(value), epoch + 1
-            with replacing(self.path) as beside:
-                self.model.save(beside)
+            self.keep(self.model)
         if self.is_patience_over:
             self.model.stop_training = True
 

@@ -86,13 +86,26 @@ class Config:
     dropout: float = flag(
         0.0, "Share of features dropped in front of each branch's last layer.", MODEL, low=0.0, high=0.95
     )
+    branch_at: tuple[str, ...] = flag(
+        (),
+        "Where branches leave the trunk, TASK:STAGE with commas between, for instance age:stage4,smile:stage3; "
+        "default: behind its last stage (pool).",
+        MODEL,
+    )
     init_from: str = flag(
         "",
         "Initial weights: a run folder, a .keras file, or a ResNet-18 of torchvision (.pth) or timm (.safetensors).",
         MODEL,
     )
 
-    epochs: int = flag(5, "Passes over the data (a smaller source repeats).", TRAINING, low=1)
+    prune_from: str = flag(
+        "",
+        "Trains what is left of the model of a run folder or a .keras file when the branches of all other tasks are "
+        "removed, in place of a new net: keras_mtl.prune sets it. A task that --branch_at moves gets a fresh branch.",
+        MODEL,
+    )
+
+    epochs: int = flag(5, "Passes over the data (a smaller source repeats); 0 only makes the model.", TRAINING, low=0)
     steps: int | None = flag(None, "Stop after this many steps instead of after --epochs.", TRAINING, low=1)
     steps_per_epoch: int | None = flag(
         None,
@@ -115,6 +128,11 @@ class Config:
     )
     weight_decay: float = flag(
         0.05, "Weight decay, decoupled; not on biases and BatchNormalization.", TRAINING, low=0.0
+    )
+    freeze: str = flag(
+        "none",
+        "Part of the trunk that is not trained: none, trunk, or the last stage of it (stem, stage1, ...).",
+        TRAINING,
     )
     loss_weights: tuple[str, ...] = flag(
         (), "Weights of the tasks' losses, TASK=WEIGHT; where not given 1, or 0.1 for the head dldl.", TRAINING
@@ -171,6 +189,18 @@ class Config:
         if unknown:
             raise UserError(f"--loss_weights names {unknown[0]!r}; the tasks are {', '.join(self.tasks)}")
         return weights
+
+    def branches(self) -> dict[str, str]:
+        """By task, the stage that its branch leaves from, where `branch_at` names one."""
+        places = {}
+        for entry in self.branch_at:
+            task, colon, stage = entry.partition(":")
+            if not colon or task not in self.tasks or task in places:
+                raise UserError(
+                    f"--branch_at takes TASK:STAGE once for each of {', '.join(self.tasks)}. Received: {entry!r}"
+                )
+            places[task] = stage
+        return places
 
     def mix_of(self) -> str | dict[str, float]:
         """The mix as `TrainingBatches` takes it."""

@@ -17,13 +17,13 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json
-from keras_mtl.models.multitask import MultiTaskModel, build_model
+from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.objectives import METRICS
 from keras_mtl.optimizers import build_optimizer, build_schedule
 from keras_mtl.tasks import Task
 from keras_mtl.training.checkpoint import BestModel, Checkpoint, Progress
 from keras_mtl.training.config import Config
-from keras_mtl.training.initial_weights import initialise
+from keras_mtl.training.initial_model import initial_model
 from keras_mtl.training.inputs import load_inputs
 from keras_mtl.training.precision import choose_precision
 from keras_mtl.training.progress_bar import TaskProgress
@@ -60,7 +60,7 @@ def train(config: Config) -> RunFolder:
         return run
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
     precision, reason = choose_precision(config.precision)
-    print(f"Precision: {precision} ({reason})")
+    print(f"Precision: {precision} ({reason})" if not config.prune_from else f"Precision: that of {config.prune_from}")
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     inputs = load_inputs(config, sources, tasks)
@@ -102,6 +102,8 @@ def train(config: Config) -> RunFolder:
         TaskProgress(tasks, batches, epochs),
         checkpoint,
     ]
+    if not epochs:
+        best.keep(model)
     # Keras looks at stop_training only after a step: a run that was killed once it had stopped gets no epoch more.
     last = progress.epoch if best.is_patience_over else epochs
     seconds = _fit(model, batches, inputs.validation, progress, last, config, own)
@@ -112,6 +114,7 @@ def train(config: Config) -> RunFolder:
             "best_epoch": progress.best_epoch,
             "constant_guess_error": guesses,
             "seconds_of_last_start": seconds,
+            "images": int(model.optimizer.iterations) * config.batch_size,
             "history": progress.history,
         }
     )
@@ -150,19 +153,7 @@ class EpochEnd(keras.callbacks.Callback):
 
 def _compiled_model(config: Config, tasks: Mapping[str, Task], precision: str, steps: int) -> MultiTaskModel:
     """The model with its initial weights, ready to be fitted for so many steps."""
-    model = build_model(
-        tasks,
-        image_size=config.image_size,
-        width=config.width,
-        blocks=config.stages,
-        stem=config.stem,
-        hidden=config.hidden,
-        dropout=config.dropout,
-        seed=config.seed,
-        precision=precision,
-    )
-    if config.init_from:
-        print(initialise(model, config.init_from))
+    model = initial_model(config, tasks, precision)
     schedule = build_schedule(config.schedule, config.learning_rate, steps, config.warmup)
     optimizer = build_optimizer(config.optimizer, schedule, config.weight_decay)
     model.compile(optimizer, loss_weights=config.loss_weight_of() or None)
