@@ -44,11 +44,16 @@ class MissingPath(UserError):
 
 @dataclasses.dataclass
 class Records:
-    """The records of one split: `images` N names, `labels` {task: float32 [N], NaN = not labelled}, `bad` the rest."""
+    """The records of one split: `images` N names, `labels` {task: float32 [N], NaN = not labelled}, `bad` the rest.
+
+    `identities` tells who is in each of the N images, or which near-duplicates it belongs to, None where that is
+    unknown; the whole is None where the source knows none. Images of one identity are never parted by a cut.
+    """
 
     images: list[str]
     labels: dict[str, np.ndarray]
     bad: list[Bad]
+    identities: list[str | None] | None = None
 
 
 class Source:

@@ -53,7 +53,8 @@ def load_split(
 
     A source without a validation split of its own has one cut off its train split: the images whose names'
     hash is among the lowest `validation_fraction` of all hashes. So the same picture is on the same side in
-    every run and source, whatever the seed and whatever pictures are added.
+    every run and source, whatever the seed and whatever pictures are added. Where the source knows who is pictured
+    the hash is that identity's, so that all pictures of a person are on one side.
 
     Args:
         sources: as from `parse_sources`.
@@ -91,22 +92,26 @@ def load_split(
     return data, bad
 
 
-def in_validation(images: Sequence[str], fraction: float) -> np.ndarray:
+def in_validation(images: Sequence[str], fraction: float, identities: Sequence[str | None] | None = None) -> np.ndarray:
     """Which images a cut-off validation split takes.
 
-    The hash is over the last two parts of the name, so that it is the same from wherever the path starts. Where
-    no hash is low enough the lowest is taken, so that a few images still give both splits.
+    The hash is over the identity where it is known, else over the last two parts of the name, so that it is the same
+    from wherever the path starts. Where no hash is low enough the lowest is taken, so that a few images still give
+    both splits.
 
     Args:
         images: n names.
-        fraction: share of them, from 0 to below 1; 0 takes none.
+        fraction: share of them, from 0 to below 1; 0 takes none. Of few identities with many images each the share
+            of images can be well off.
+        identities: of the n images, None for unknown ones, or for all.
 
     Returns:
         bool [n].
     """
     if fraction == 0 or not images:
         return np.zeros(len(images), bool)
-    names = ("/".join(pathlib.PurePath(image).parts[-2:]) for image in images)
+    known = identities or [None] * len(images)
+    names = (one or "/".join(pathlib.PurePath(image).parts[-2:]) for image, one in zip(images, known, strict=True))
     hashes = np.array([int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64 for name in names])
     return hashes < max(fraction, np.nextafter(hashes.min(), 1))
 
@@ -118,7 +123,7 @@ def _records(source: Source, split: str, fraction: float) -> Records | None:
     if not cut:
         return source.records(split) if split in own else None
     records = source.records("train")
-    wanted = in_validation(records.images, fraction) == (split == "validation")
+    wanted = in_validation(records.images, fraction, records.identities) == (split == "validation")
     bad_wanted = in_validation([bad.image for bad in records.bad], fraction) == (split == "validation")
     return Records(
         [image for image, take in zip(records.images, wanted, strict=True) if take],

@@ -1,4 +1,4 @@
-"""CSV files: a column `image` and one column for each task."""
+"""CSV files: a column `image`, one column for each task, and who is pictured where that is known."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
 
 MISSING = ("", "na", "n/a", "nan", "null")
+IDENTITY = "identity"
 _SURPLUS = "<surplus>"
 
 
@@ -20,7 +21,8 @@ class CsvSource(Source):
     """A CSV for each split (`{split}` in its path), or one with a column `split`, else all train. `csv:PATH`.
 
     Images are named relative to the data folder where one is given and the CSV lies in it, else to the CSV's own
-    folder. An empty label (or NA, NaN, null) is a missing one.
+    folder. An empty label (or NA, NaN, null) is a missing one. A column `identity`, where there is one and it is no
+    task's, names who is pictured, or a group of near-duplicates; empty for unknown.
 
     Args:
         name, tasks, path, base: as for `Source`.
@@ -39,6 +41,7 @@ class CsvSource(Source):
         if base is None or not table.is_relative_to(self.root):
             self.root = table.parent
         self.by_column = "{split}" not in path and "split" in columns["train"]
+        self._identified = {split for split in columns if IDENTITY in columns[split] and IDENTITY not in self.tasks}
         self._splits = tuple(self.tables)
         if self.by_column:
             used = {self._split(row, line) for line, row in self._rows(self.tables["train"])}
@@ -48,10 +51,15 @@ class CsvSource(Source):
         return self._splits
 
     def records(self, split: str) -> Records:
-        return self.collect(split, self._entries(split))
+        records = self.collect(split, self._entries(split))
+        if self._file(split) in self._identified:
+            rows = self._rows(self.tables[self._file(split)])
+            known = {(row["image"] or "").strip(): (row[IDENTITY] or "").strip() for _, row in rows}
+            records.identities = [known[image] or None for image in records.images]
+        return records
 
     def _entries(self, split: str) -> Iterator[tuple[str, dict[str, object] | str]]:
-        for line, row in self._rows(self.tables["train" if self.by_column else split]):
+        for line, row in self._rows(self.tables[self._file(split)]):
             if self.by_column and self._split(row, line) != split:
                 continue
             image = (row["image"] or "").strip()
@@ -61,6 +69,10 @@ class CsvSource(Source):
                 yield image, f"line {line} has more fields than the first line"
             else:
                 yield image, {task: _label(row[task]) for task in self.tasks}
+
+    def _file(self, split: str) -> str:
+        """Of which of `tables` a split's rows are."""
+        return "train" if self.by_column else split
 
     def _split(self, row: dict[str, str], line: int) -> str:
         value = (row["split"] or "").strip()

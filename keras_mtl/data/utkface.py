@@ -9,7 +9,9 @@ from keras_mtl.data.folder import FolderSource
 from keras_mtl.data.source import Records
 
 GENDERS = ("male", "female")
-RACES = 5
+RACES = ("White", "Black", "Asian", "Indian", "other")
+"""As UTKFace's authors call them; guesses, as the other labels are."""
+
 _SUFFIX = re.compile(r"(\.(jpe?g|png|chip))+$", re.IGNORECASE)
 
 
@@ -26,6 +28,20 @@ def parse_name(name: str) -> dict[str, object]:
         >>> parse_name("39_1_2_20170116174525125.jpg.chip.jpg")
         {'age': '39', 'gender': 'female'}
     """
+    groups = parse_groups(name)
+    return {"age": groups["age"], "gender": groups["gender"]}
+
+
+def parse_groups(name: str) -> dict[str, str]:
+    """All that a file name says of its face: age in years as text, gender, and race as a name of `RACES`.
+
+    Raises:
+        ValueError: the name is malformed; the message says how.
+
+    Example:
+        >>> parse_groups("39_1_2_20170116174525125.jpg.chip.jpg")
+        {'age': '39', 'gender': 'female', 'race': 'Asian'}
+    """
     stem = _SUFFIX.sub("", name)
     if stem == name:
         raise ValueError("malformed name: not .jpg, .png or .jpg.chip.jpg")
@@ -35,12 +51,12 @@ def parse_name(name: str) -> dict[str, object]:
     for part, what, good in zip(
         parts,
         ("age", "gender", "race", "date"),
-        (parts[0].isdecimal(), parts[1] in ("0", "1"), parts[2] in map(str, range(RACES)), parts[3].isdecimal()),
+        (parts[0].isdecimal(), parts[1] in ("0", "1"), parts[2] in map(str, range(len(RACES))), parts[3].isdecimal()),
         strict=True,
     ):
         if not good:
             raise ValueError(f"malformed name: {part!r} is no {what}")
-    return {"age": parts[0], "gender": GENDERS[int(parts[1])]}
+    return {"age": parts[0], "gender": GENDERS[int(parts[1])], "race": RACES[int(parts[2])]}
 
 
 class UtkFace(FolderSource):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
@@ -13,6 +15,12 @@ from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import read_json
 from keras_mtl.training.inputs import load_configured_split
 from keras_mtl.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from keras_mtl.models.multitask import MultiTaskModel
+    from keras_mtl.training.config import Config
 
 
 def evaluate_run(
@@ -50,12 +58,52 @@ def evaluate_run(
         ValueError: no run or model there, no source with that split, or too many bad records.
     """
     folder = RunFolder.trained(run)
-    model = folder.load_model()
-    config, tasks = folder.config(), model.tasks
-    data_sources = parse_sources(sources or config.sources, tasks, data_dir or config.data_dir or None)
-    data, bad = load_configured_split(config, data_sources, tasks, split)
+    model, config = folder.load_model(), folder.config()
+    result, frame, bad = evaluate_model(
+        model,
+        dataclasses.replace(config, sources=tuple(sources) or config.sources, data_dir=data_dir or config.data_dir),
+        split,
+        batch_size=batch_size,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+    )
+    write_predictions(frame, folder.predictions_path / f"{split}.csv")
+    _add_to_quarantine(folder, bad)
+    before = read_json(folder.metrics_path).get(split) if folder.metrics_path.exists() else None
+    folder.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **result}})
+    tell(report(result, model.tasks, run=str(run), split=split))
+    return result
+
+
+def evaluate_model(
+    model: MultiTaskModel,
+    config: Config,
+    split: str,
+    *,
+    batch_size: int = 64,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[dict, pd.DataFrame, list[Bad]]:
+    """Scores a model on a split of a config's sources and writes nothing.
+
+    Args:
+        model: the model.
+        config: names the sources, and how their images are read.
+        split, batch_size, resamples, confidence, seed: as for `evaluate_run`.
+
+    Returns:
+        The split's entry as `evaluate_run` returns it, the predictions as `predict_split` does, and the bad records.
+
+    Raises:
+        UserError: as `evaluate_run`.
+    """
+    tasks = model.tasks
+    sources = parse_sources(config.sources, tasks, config.data_dir or None)
+    data, bad = load_configured_split(config, sources, tasks, split)
     frame = predict_split(model, data, batch_size=batch_size)
-    drawn = {source.name for source in data_sources if source.drawn}
+    drawn = {source.name for source in sources if source.drawn}
     result = {
         "images": len(frame),
         "quarantined": len(bad),
@@ -65,12 +113,7 @@ def evaluate_run(
         "resamples": resamples,
         "tasks": score(frame, tasks, resamples=resamples, confidence=confidence, seed=seed),
     }
-    write_predictions(frame, folder.predictions_path / f"{split}.csv")
-    _add_to_quarantine(folder, bad)
-    before = read_json(folder.metrics_path).get(split) if folder.metrics_path.exists() else None
-    folder.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **result}})
-    tell(report(result, tasks, run=str(run), split=split))
-    return result
+    return result, frame, bad
 
 
 def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:

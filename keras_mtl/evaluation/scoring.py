@@ -72,17 +72,21 @@ def _score_rows(labelled: pd.DataFrame, task: Task, bootstrap_settings: dict) ->
     return entry
 
 
-def _row(title: str, task: Task, metric: Metric, part: dict) -> tuple:
-    unit = {"share": "%", "label": task.unit, "ranks": "ranks"}.get(metric.unit, "")
+def readable(value: float | None, metric: Metric, task: Task, with_unit: bool = True) -> str:
+    """A metric's value for a reader: shares in percent, labels in the task's unit; "-" for none."""
+    if value is None:
+        return "-"
     scale, digits = {"share": (100, 1), "": (1, 3)}.get(metric.unit, (1, 2))
+    unit = {"share": "%", "label": task.unit, "ranks": "ranks"}.get(metric.unit, "") if with_unit else ""
+    return f"{scale * value:.{digits}f} {unit}".rstrip()
 
-    def shown(value: float | None) -> str:
-        return "-" if value is None else f"{scale * value:.{digits}f}"
 
+def _row(title: str, task: Task, metric: Metric, part: dict) -> tuple:
     estimate = part["metrics"][metric.name]
-    interval = "-" if estimate["low"] is None else f"{shown(estimate['low'])} to {shown(estimate['high'])}"
+    low, high = (readable(estimate[end], metric, task, with_unit=False) for end in ("low", "high"))
+    interval = "-" if estimate["low"] is None else f"{low} to {high}"
     labels = f"{task.kind}: " + (", ".join(task.classes) or f"{task.low:g} to {task.high:g} {task.unit}".rstrip())
-    return title, metric.name, f"{shown(estimate['value'])} {unit}".rstrip(), interval, f"{part['images']:,}", labels
+    return title, metric.name, readable(estimate["value"], metric, task), interval, f"{part['images']:,}", labels
 
 
 def _undefined_note(title: str, metric: Metric, estimate: dict) -> list[str]:

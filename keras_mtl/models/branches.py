@@ -41,7 +41,7 @@ def remove_branches(model: keras.Model, keep: Sequence[str]) -> MultiTaskModel:
     for task in keep:
         if task not in outputs:
             raise UserError(f"The model has no task {task!r} to keep; its tasks are {', '.join(outputs)}")
-    return _clone(MultiTaskModel(model.inputs, {task: outputs[task] for task in outputs if task in keep}), model.name)
+    return _clone(MultiTaskModel(model.input, {task: outputs[task] for task in outputs if task in keep}), model.name)
 
 
 def cut(model: keras.Model, at: str) -> keras.Model:
@@ -57,7 +57,7 @@ def cut(model: keras.Model, at: str) -> keras.Model:
     Raises:
         UserError: the model has no such layer.
     """
-    return _clone(keras.Model(model.inputs, _layer(model, at).output), f"{model.name}_{at}")
+    return _clone(keras.Model(model.input, _layer(model, at).output), f"{model.name}_{at}")
 
 
 def add_branch(
@@ -86,16 +86,16 @@ def add_branch(
     if task.name in _outputs(model):
         raise UserError(f"The model has a branch for {task.name!r} already: remove it first")
     _layer(model, at)
-    everything = keras.Model(model.inputs, {**_outputs(model), "": _layer(model, at).output})
+    everything = keras.Model(model.input, {**_outputs(model), "": _layer(model, at).output})
     copy = _clone(everything, model.name)
     branch = add_head(copy.get_layer(at).output, task, hidden=hidden, dropout=dropout, seed=seed)
-    return MultiTaskModel(copy.inputs, {**_outputs(copy), task.name: branch}, name=model.name)
+    return MultiTaskModel(copy.input, {**_outputs(copy), task.name: branch}, name=model.name)
 
 
 def branch_points(model: keras.Model) -> dict[str, str]:
     """By task, the last stage of the trunk that its branch sees: "stem", "stage1", ..., "pool"."""
     return {
-        task: [layer.name for layer in keras.Model(model.inputs, output).layers if is_stage(layer.name)][-1]
+        task: [layer.name for layer in keras.Model(model.input, output).layers if is_stage(layer.name)][-1]
         for task, output in _outputs(model).items()
     }
 
@@ -121,7 +121,7 @@ def move_branches(model: MultiTaskModel, places: Mapping[str, str], **branch) ->
         # The stage may be part of the trunk only because of this branch, so it has to be kept while the branch goes.
         _layer(model, at)
         rest = {name: _outputs(model)[name] for name in others}
-        bare = _clone(keras.Model(model.inputs, {**rest, "": _layer(model, at).output}), model.name)
+        bare = _clone(keras.Model(model.input, {**rest, "": _layer(model, at).output}), model.name)
         model = add_branch(bare, tasks[task], at, **branch)
     return model
 
@@ -143,7 +143,7 @@ def freeze(model: keras.Model, upto: str) -> None:
     last = {"none": [], "trunk": stages}.get(upto, [upto])
     if not set(last) <= set(stages):
         raise UserError(f"freeze takes none, trunk, {', '.join(stages)}. Received: {upto!r}")
-    frozen = keras.Model(model.inputs, [model.get_layer(name).output for name in last]).layers if last else []
+    frozen = keras.Model(model.input, [model.get_layer(name).output for name in last]).layers if last else []
     names = {layer.name for layer in frozen}
     for layer in model.layers:
         layer.trainable = layer.name not in names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 from keras_mtl import tasks as tasks_module
 from keras_mtl.cli import flag
@@ -181,6 +182,24 @@ class Config:
                 raise UserError(f"--heads takes TASK=HEAD with a task of {', '.join(tasks)}. Received: {entry!r}")
             tasks[name] = dataclasses.replace(tasks[name], head=head, options=_pairs("--heads", options))
         return tasks
+
+    def for_tasks(self, names: Sequence[str]) -> Config:
+        """The settings of a net for some of the tasks: what names other tasks, or a mix with them, is left out."""
+
+        def only(entries, separator: str):
+            return tuple(entry for entry in entries if entry.partition(separator)[0] in names)
+
+        is_common = self.best_by in ("val_skill", "val_loss")
+        is_kept = self.best_by.startswith(tuple(f"val_{name}_" for name in names))
+        return dataclasses.replace(
+            self,
+            tasks=tuple(names),
+            heads=only(self.heads, "="),
+            loss_weights=only(self.loss_weights, "="),
+            branch_at=only(self.branch_at, ":"),
+            mix=self.mix if isinstance(self.mix_of(), str) else ("size",),
+            best_by=self.best_by if is_common or is_kept else "val_skill",
+        )
 
     def loss_weight_of(self) -> dict[str, float]:
         """The losses' weights by task. Raises UserError for an entry that names no trained task."""

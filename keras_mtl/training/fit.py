@@ -103,6 +103,7 @@ def train(config: Config) -> RunFolder:
         checkpoint,
     ]
     if not epochs:
+        model.optimizer.build(model.trainable_variables)  # else the file would hold an optimizer without its state
         best.keep(model)
     # Keras looks at stop_training only after a step: a run that was killed once it had stopped gets no epoch more.
     last = progress.epoch if best.is_patience_over else epochs

@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from keras_mtl.data.source import Bad, Source
+from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import SplitData, load_split
+from keras_mtl.tasks import Task
 from keras_mtl.training.config import Config
 
 
@@ -40,6 +42,19 @@ def load_configured_split(
         max_bad_share=config.max_bad_share,
         cache=config.cache,
     )
+
+
+def available_split(config: Config, tasks: dict[str, Task], wanted: str) -> str:
+    """The split to measure on: the wanted one, or "validation" where a task has no test split.
+
+    Raises:
+        UserError: a source that can't be used.
+    """
+    if wanted != "test":
+        return wanted
+    sources = parse_sources(config.sources, tasks, config.data_dir or None)
+    tested = {task for source in sources if "test" in source.splits() for task in source.tasks}
+    return "test" if tested >= set(tasks) else "validation"
 
 
 def load_inputs(config: Config, sources: Sequence[Source], tasks: Iterable[str]) -> Inputs:

@@ -12,6 +12,7 @@ from PIL import Image
 from keras_mtl import tasks
 from keras_mtl.data.source import Source
 from keras_mtl.data.splits import in_validation, load_split
+from keras_mtl.data.tabular import CsvSource
 
 AGE = tasks.select_tasks(["age"])
 
@@ -94,6 +95,38 @@ def test_the_cut_is_the_same_from_wherever_the_path_starts_and_takes_its_share()
     assert abs(taken.mean() - 0.1) < 0.02
     assert in_validation(short, 0.2)[taken].all()
     assert not in_validation(short, 0).any()
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 99), st.sampled_from(["", *"abcdefgh"])), unique_by=lambda row: row[0]))
+def test_images_of_one_identity_are_on_one_side_in_any_order(rows):
+    images = [f"made/{number}" for number, _ in rows]
+    taken = in_validation(images, 0.5, [identity or None for _, identity in rows])
+    for identity in "abcdefgh":
+        assert len({side for (_, own), side in zip(rows, taken, strict=True) if own == identity}) <= 1
+    backwards = in_validation(images[::-1], 0.5, [identity or None for _, identity in rows[::-1]])
+    np.testing.assert_array_equal(backwards[::-1], taken)
+    np.testing.assert_array_equal(in_validation(images, 0.5, [None] * len(images)), in_validation(images, 0.5))
+
+
+def test_the_cut_of_names_is_what_it_always_was():
+    names = [f"UTKFace/{number}.jpg" for number in range(50)]
+    assert np.flatnonzero(in_validation(names, 0.1)).tolist() == [3, 39, 45]
+
+
+def test_a_csv_with_identities_is_cut_by_them(tmp_path):
+    lines = []
+    for number in range(60):
+        Image.new("L", (4, 4), number).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{number},{f'person{number % 12}' if number < 48 else ''}")
+    sides = []
+    for order in (lines, lines[::-1]):
+        (tmp_path / "p.csv").write_text("\n".join(["image,age,identity", *order]))
+        source = CsvSource("people", AGE, str(tmp_path / "p.csv"))
+        parts = [load(source, split, tmp_path, validation_fraction=0.3)[0][0].keys for split in ("train", "validation")]
+        sides.append([set(keys) for keys in parts])
+        people = [{int(key[:-4]) % 12 for key in keys if int(key[:-4]) < 48} for keys in parts]
+        assert people[1] and people[0].isdisjoint(people[1]) and people[0] | people[1] == set(range(12))
+    assert sides[0] == sides[1]
 
 
 def test_bad_records_are_quarantined_from_every_stage_once(tmp_path, caplog):

@@ -72,6 +72,26 @@ def test_images_are_relative_to_the_base_where_given_else_to_the_csv(tmp_path):
     assert open_csv("lists/p.csv", base=tmp_path).root == tmp_path
 
 
+def test_identities_are_read_where_the_column_is(tmp_path):
+    text = "image,age,smile,identity\na,1,1, ann \nb,2,0,\nc,old,1,bob\nd,3,1,ann\n"
+    records = open_csv(write(tmp_path / "p.csv", text)).records("train")
+    assert records.images == ["a", "b", "d"] and records.identities == ["ann", None, "ann"]
+    assert open_csv(write(tmp_path / "q.csv", "image,age,smile\na,1,1\n")).records("train").identities is None
+
+
+def test_identities_of_train_count_where_other_files_have_none(tmp_path):
+    write(tmp_path / "p_train.csv", "image,age,smile,identity\na,1,1,ann\n")
+    write(tmp_path / "p_test.csv", "image,age,smile\nb,1,1\n")
+    source = open_csv(tmp_path / "p_{split}.csv")
+    assert source.records("train").identities == ["ann"] and source.records("test").identities is None
+
+
+def test_a_task_called_identity_is_no_identity(tmp_path):
+    task = tasks.Task("identity", "multiclass", classes=("ann", "bob"))
+    source = open_csv(write(tmp_path / "p.csv", "image,identity\na,ann\n"), {"identity": task})
+    assert source.records("train").identities is None
+
+
 def test_quoted_names_and_a_byte_order_mark(tmp_path):
     path = tmp_path / "p.csv"
     path.write_bytes(b'\xef\xbb\xbfimage,age,smile\r\n"a, b.jpg",1,1\r\n')

@@ -1,0 +1,82 @@
+"""Cut the branches of other tasks off a trained net, and train what is left.
+
+  python -m keras_mtl.prune --run=runs/mtl --keep=age                   retrained with all weights free
+  python -m keras_mtl.prune --run=runs/mtl --keep=age --freeze=trunk    only the branch is trained
+  python -m keras_mtl.prune --run=runs/mtl --keep=age --epochs=0        only removed
+
+Says what went, evaluates before and after, and leaves a run folder like any other. The run that it came from stays
+as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keras_mtl.cli import flag, run_command
+
+WHAT, TRAINING, DATA, RUN = "What to cut", "Retraining", "Data, where not as in --run", "Run folder"
+
+
+@dataclasses.dataclass(frozen=True)
+class PruneConfig:
+    """The flags of `keras_mtl.prune`."""
+
+    run: str = flag("", "The trained net: a run folder, for instance runs/mtl, or a .keras file.", WHAT)
+    keep: tuple[str, ...] = flag((), "The tasks to keep, with commas between.", WHAT)
+    branch_at: tuple[str, ...] = flag(
+        (),
+        "Cuts the trunk earlier: TASK:STAGE ends it at that stage and puts a fresh branch there, age:stage3 say.",
+        WHAT,
+    )
+
+    init: str = flag(
+        "multitask",
+        "Weights that the retraining starts from: the multitask net's, or from scratch (a single-task net).",
+        TRAINING,
+        choices=("multitask", "scratch"),
+    )
+    freeze: str = flag(
+        "none",
+        "Part of the trunk that stays as it is: none, trunk, or the last stage of it (stem, stage1, ...).",
+        TRAINING,
+    )
+    epochs: int = flag(5, "Passes over the data; 0 only removes.", TRAINING, low=0)
+    learning_rate: float = flag(3e-4, "Highest learning rate.", TRAINING, low=0.0)
+    batch_size: int | None = flag(None, "Images in a step; default: as --run was trained.", TRAINING, low=1)
+    augment: str = flag(
+        "",
+        "Random changes to training images; default: as --run was trained.",
+        TRAINING,
+        choices=("", "none", "light", "strong"),
+    )
+    seed: int | None = flag(None, "Decides all that is random; default: that of --run.", TRAINING, low=0)
+
+    sources: tuple[str, ...] = flag((), "Images and labels, in the form of keras_mtl.train's --sources.", DATA)
+    data_dir: str = flag("", "Folder that relative paths start from.", DATA)
+    task_file: str = flag("", "YAML or JSON file that declares the tasks that are not built in.", DATA)
+    split: str = flag(
+        "test",
+        "What to evaluate on before and after; validation where there is no test split.",
+        DATA,
+        choices=("test", "validation"),
+    )
+
+    workdir: str = flag("", "Folder of the run folders; default: that of --run.", RUN)
+    name: str = flag("", "Name of the run folder; default: that of --run and the tasks kept.", RUN)
+
+
+def main(config: PruneConfig) -> None:
+    from keras_mtl.evaluation.pruning import prune
+
+    run = prune(config)
+    print(f"The run is in {run.path}. Next:")
+    print(f"  python -m keras_mtl.export --run={run.path}")
+
+
+def console() -> None:
+    """The console script."""
+    run_command(main, PruneConfig, __doc__)
+
+
+if __name__ == "__main__":
+    console()
