@@ -151,7 +151,7 @@ def run_command(main: Callable, config_class: type, usage: str, *, takes_argumen
 
 
 def _import_tensorflow() -> None:
-    """Imports TensorFlow without the lines that it logs about the machine on every start.
+    """Imports TensorFlow without its lines about the machine on every start, and its advice to programmers.
 
     What it raises is still raised, and TF_CPP_MIN_LOG_LEVEL=0 brings all of its lines back.
     """
@@ -161,7 +161,7 @@ def _import_tensorflow() -> None:
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        importlib.import_module("tensorflow")
+        importlib.import_module("tensorflow").get_logger().setLevel("ERROR")
     finally:
         os.dup2(kept, 2)
         os.close(kept)

@@ -112,13 +112,7 @@ def flops_by_operation(graph: tf.Graph) -> dict[str, int]:
     """Floating point operations by operation's name, of those that TensorFlow's profiler knows how to count."""
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
-    log = tf.get_logger()
-    level = log.level
-    log.setLevel("ERROR")  # it warns of a deprecated function of its own
-    try:
-        found, left = {}, [tf.compat.v1.profiler.profile(graph, options=options)]
-    finally:
-        log.setLevel(level)
+    found, left = {}, [tf.compat.v1.profiler.profile(graph, options=options)]
     while left:
         node = left.pop()
         left += node.children

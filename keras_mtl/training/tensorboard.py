@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -77,13 +77,8 @@ class TensorBoardByTask(keras.callbacks.Callback):
 
     def _write(self, writer: str, figures: Mapping[str, float], step: int) -> None:
         with self._writers[writer].as_default(step):
-            if len(self.tasks) == 1:
-                # Keras gives a single output no loss of its own.
-                figures = {**figures, f"{next(iter(self.tasks))}_loss": figures["loss"]}
-            for name, value in figures.items():
-                task = next((task for task in self.tasks if name.startswith(f"{task}_")), None)
-                tag = name if task is None else f"{task}/{name[len(task) + 1 :]}"
-                tf.summary.scalar(tag, float(value))
+            for tag, value in by_tag(figures, self.tasks).items():
+                tf.summary.scalar(tag, value)
 
     def _sample_sheet(self, data) -> np.ndarray:
         """Some images of a source with label and prediction under each, uint8 `[height, width, 3]`."""
@@ -105,6 +100,23 @@ class TensorBoardByTask(keras.callbacks.Callback):
                     text += f" (is {_readable(task, label)})"
                 draw.text((column * tile + 2, tile + row * line), text, fill="black")
         return np.asarray(sheet)
+
+
+def by_tag(figures: Mapping[str, float], tasks: Iterable[str]) -> dict[str, float]:
+    """The logs of a step or an epoch under the tags that they have in TensorBoard: `age_mae` as `age/mae`, say.
+
+    Args:
+        figures: as Keras names them, without "val_".
+        tasks: the names of the model's tasks.
+    """
+    tasks = list(tasks)
+    if len(tasks) == 1:
+        figures = {**figures, f"{tasks[0]}_loss": figures["loss"]}  # Keras gives a single output no loss of its own
+    tags = {}
+    for name, value in figures.items():
+        task = next((task for task in tasks if name.startswith(f"{task}_")), None)
+        tags[name if task is None else f"{task}/{name[len(task) + 1 :]}"] = float(value)
+    return tags
 
 
 def _readable(task: Task, value) -> str:

@@ -1,0 +1,135 @@
+"""What a comparison consists of: its rows, and for each row and seed a cell, which is one training."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+
+from keras_mtl.comparison.config import VARIANTS, CompareConfig
+from keras_mtl.errors import UserError
+from keras_mtl.training.config import Config
+from keras_mtl.training.run_folder import RunFolder
+
+CELLS = "cells"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        variant: one of `VARIANTS`.
+        task: the only task of its net; None for the multitask net.
+        title: what it is called in tables, plots and TensorBoard, such as "ResNet-18-Age".
+    """
+
+    variant: str
+    task: str | None
+    title: str
+
+    @property
+    def key(self) -> str:
+        """A short name for files and JSON, such as "single-age"."""
+        return self.variant if self.task is None else f"{self.variant}-{self.task}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One training: a row with a seed.
+
+    Attributes:
+        row: which net.
+        seed: of its training.
+        config: the training's settings; its `run_path` is the cell's folder.
+    """
+
+    row: Row
+    seed: int
+    config: Config
+
+    @property
+    def run(self) -> RunFolder:
+        return RunFolder(self.config.run_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lengths:
+    """How long the nets are trained, in steps of `batch_size` images.
+
+    Attributes:
+        multitask: steps of the multitask net.
+        epochs: how often each net is validated on the way.
+        share: by task, the share of the multitask net's images that are labelled for it.
+    """
+
+    multitask: int
+    epochs: int
+    share: Mapping[str, float]
+
+    def single(self, task: str, budget: str) -> int:
+        """Steps of a single net under a budget: "epochs" or "compute"."""
+        return self.multitask if budget == "compute" else max(1, round(self.multitask * self.share[task]))
+
+
+def net_name(config: Config) -> str:
+    """What the trunk is called: "ResNet-18" for 2,2,2,2 blocks, with its width where that is not 64."""
+    name = f"ResNet-{2 + 2 * sum(config.stages)}"
+    return name if config.width == 64 else f"{name}-w{config.width}"
+
+
+def rows(config: CompareConfig) -> list[Row]:
+    """The table's rows, in its order.
+
+    Raises:
+        UserError: an unknown variant, or a pruned one without the multitask net.
+    """
+    unknown = sorted(set(config.variants) - set(VARIANTS))
+    if unknown or not config.variants:
+        raise UserError(f"--variants takes some of {', '.join(VARIANTS)}. Received: {','.join(config.variants)!r}")
+    if {"pruned", "frozen"} & set(config.variants) and "multitask" not in config.variants:
+        raise UserError("--variants pruned and frozen are made from multitask: name that one as well")
+    net = net_name(config)
+    endings = {"single": "", "pruned": "-Pruned", "frozen": "-Pruned-Frozen"}
+    found = [Row("multitask", None, f"Multitask-{net}")] if "multitask" in config.variants else []
+    for variant in VARIANTS[1:]:
+        if variant in config.variants:
+            found += [
+                Row(variant, task, f"{net}-{task.replace('_', ' ').title().replace(' ', '')}{endings[variant]}")
+                for task in config.tasks
+            ]
+    return found
+
+
+def plan(config: CompareConfig, lengths: Lengths) -> list[Cell]:
+    """Every cell of a comparison, in an order in which each comes after what it needs.
+
+    All rows of a seed come before the next seed, so that a comparison that is stopped early has whole seeds.
+    """
+    settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(Config)}
+    common = Config(**{**settings, "workdir": str(pathlib.Path(config.workdir) / config.name / CELLS)})
+    return [
+        Cell(row, seed, _training(config, common, row, seed, lengths))
+        for seed in range(config.seed, config.seed + config.seeds)
+        for row in rows(config)
+    ]
+
+
+def _training(config: CompareConfig, common: Config, row: Row, seed: int, lengths: Lengths) -> Config:
+    multitask = dataclasses.replace(common, seed=seed, name=f"multitask-seed{seed}")
+    if row.task is None:
+        return multitask
+    steps = lengths.single(row.task, config.budget)
+    own = multitask.for_tasks([row.task])
+    if row.variant != "single":
+        steps = max(1, round(steps * config.retrain_share))
+        own = dataclasses.replace(
+            own,
+            prune_from=str(multitask.run_path),
+            init_from="",
+            freeze="trunk" if row.variant == "frozen" else "none",
+            learning_rate=config.retrain_learning_rate,
+        )
+    # The budget is in the name, so that one folder can hold the comparison under both.
+    name = f"{row.key}-{config.budget}-seed{seed}"
+    return dataclasses.replace(own, name=name, steps=steps, steps_per_epoch=-(-steps // lengths.epochs))

@@ -1,0 +1,111 @@
+"""A whole comparison: train what is missing, score, and write table, report and TensorBoard's logs."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+from collections.abc import Callable
+
+from keras_mtl import cli
+from keras_mtl.comparison.cells import Cell, Lengths, plan, rows
+from keras_mtl.comparison.colours import tensorboard_link
+from keras_mtl.comparison.config import CompareConfig
+from keras_mtl.comparison.costs import measure_costs
+from keras_mtl.comparison.report.write import write_report
+from keras_mtl.comparison.results import Results
+from keras_mtl.comparison.runner import train_cells
+from keras_mtl.comparison.table import Table, build_table
+from keras_mtl.comparison.table_files import as_text, write_table
+from keras_mtl.comparison.tensorboard import write_overview
+from keras_mtl.data.batches import TrainingBatches
+from keras_mtl.data.sources import parse_sources
+from keras_mtl.errors import UserError
+from keras_mtl.evaluation.evaluate import evaluate_run
+from keras_mtl.files import read_json, replacing, write_json
+from keras_mtl.models.cost import Cost
+from keras_mtl.training.inputs import available_split, load_inputs
+
+
+def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table:
+    """Trains, or takes where they are already, all nets of a comparison, and writes what they show.
+
+    The comparison's folder, `<workdir>/<name>/`, gets `flags.txt`, `cells/` (a run folder for each net and seed),
+    `output/` (what their trainings printed), `costs.json`, and in `<budget>/`: `table.md`, `table.csv`, `table.json`,
+    `report.html`, and `logs/` for TensorBoard. A comparison that was stopped goes on with the same call.
+
+    Args:
+        config: the settings.
+        tell: takes what is said on the way, and the table.
+
+    Returns:
+        The table.
+
+    Raises:
+        UserError: a setting, a source or a folder that can't be used, or a training that failed.
+    """
+    tasks = config.selected_tasks()
+    rows(config)
+    if config.prune_from:
+        raise UserError("--prune_from is set by the comparison itself: leave it out")
+    folder = pathlib.Path(config.workdir) / config.name
+    if folder.exists() and not (folder / "flags.txt").exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} exists and is no comparison: choose another --name or --workdir")
+    split = available_split(config, tasks, config.split)
+    cells = plan(config, _lengths(config, tasks))
+    with replacing(folder / "flags.txt") as beside:
+        beside.write_text(cli.to_flags(config), encoding="utf-8")
+    train_cells(cells, config.jobs, folder / "output", tell)
+    for cell in cells:
+        for wanted in dict.fromkeys((split, "validation")):
+            _evaluate(cell, wanted, config, tell)
+
+    results = Results(config, cells, split, tasks)
+    table = build_table(results)
+    costs = _costs(results, folder / "costs.json", tell)
+    target = folder / config.budget
+    write_table(table, results, costs, target)
+    write_overview(results, table, target)
+    write_report(results, table, costs, target / "report.html")
+    tell(as_text(table, results, costs))
+    tell(f"\nWritten to {target}: report.html, table.md, table.csv, table.json, and logs/ for TensorBoard:")
+    tell(f"  tensorboard --logdir {target / 'logs'}\nand, for the report's colours, {tensorboard_link()}")
+    return table
+
+
+def _lengths(config: CompareConfig, tasks) -> Lengths:
+    """How long the nets are trained, from the sizes of the sources."""
+    inputs = load_inputs(config, parse_sources(config.sources, tasks, config.data_dir or None), tasks)
+    batches = TrainingBatches(inputs.training, list(tasks), batch_size=config.batch_size, mix=config.mix_of())
+    steps_per_epoch = config.steps_per_epoch or batches.steps_per_epoch
+    steps = config.steps or config.epochs * steps_per_epoch
+    if not steps:
+        raise UserError("A comparison needs trained nets: give --epochs of 1 or more")
+    share = {
+        task: sum(n for part, n in zip(batches.data, batches.counts, strict=True) if task in part.labels)
+        / config.batch_size
+        for task in tasks
+    }
+    return Lengths(steps, math.ceil(steps / steps_per_epoch), share)
+
+
+def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str], None]) -> None:
+    """Scores a cell on a split, where that was not done since its training."""
+    run = cell.run
+    path = run.predictions_path / f"{split}.csv"
+    is_done = split in read_json(run.metrics_path) and path.exists()
+    if not is_done or path.stat().st_mtime < run.model_path.stat().st_mtime:
+        tell(f"Scoring {cell.config.name} on {split}")
+        # The intervals of a single net are not what the table shows: a few resamples are enough here.
+        evaluate_run(run.path, split, resamples=200, confidence=config.confidence, tell=lambda text: None)
+
+
+def _costs(results: Results, path: pathlib.Path, tell: Callable[[str], None]) -> dict[str, Cost]:
+    """The rows' costs; latency is measured once, since it is never the same twice."""
+    keys = [f"{row.key}-{results.config.budget}" for row in results.rows]
+    known = read_json(path) if path.exists() else {}
+    if not set(keys) <= set(known):
+        tell("Measuring what the nets cost")
+        measured = measure_costs(results)
+        known.update({key: measured[row.key].to_dict() for key, row in zip(keys, results.rows, strict=True)})
+        write_json(path, known)
+    return {row.key: Cost.from_dict(known[key]) for key, row in zip(keys, results.rows, strict=True)}

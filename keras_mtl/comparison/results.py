@@ -1,0 +1,66 @@
+"""What the finished cells of a comparison hold, read once and handed to the table, the report and TensorBoard."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import pandas as pd
+
+from keras_mtl.comparison.cells import Cell, Row, rows
+from keras_mtl.comparison.config import CompareConfig
+from keras_mtl.evaluation.predictions import read_predictions
+from keras_mtl.files import read_json
+from keras_mtl.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """A finished comparison.
+
+    Attributes:
+        config: its settings.
+        cells: its trainings, each evaluated on `split` and on validation.
+        split: what is measured on: "test", or "validation" where there is no test split.
+        tasks: by name.
+    """
+
+    config: CompareConfig
+    cells: Sequence[Cell]
+    split: str
+    tasks: dict[str, Task]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The table's rows, in its order."""
+        return rows(self.config)
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(range(self.config.seed, self.config.seed + self.config.seeds))
+
+    @property
+    def drawn(self) -> list[str]:
+        """The sources of `split` that are drawn, not photos of people."""
+        found = (read_json(cell.run.metrics_path)[self.split]["drawn"] for cell in self.cells)
+        return list(dict.fromkeys(source for sources in found for source in sources))
+
+    def tasks_of(self, row: Row) -> list[str]:
+        """The tasks that a row's net predicts."""
+        return list(self.tasks) if row.task is None else [row.task]
+
+    def cell(self, row: Row, seed: int) -> Cell:
+        return next(cell for cell in self.cells if cell.row == row and cell.seed == seed)
+
+    def predictions(self, row: Row, seed: int, split: str = "") -> pd.DataFrame:
+        """A cell's predictions for a split, by default `split`: the table that `predict_split` describes."""
+        path = self.cell(row, seed).run.predictions_path / f"{split or self.split}.csv"
+        return read_predictions(path, {name: self.tasks[name] for name in self.tasks_of(row)})
+
+    def training(self, row: Row, seed: int) -> dict:
+        """The entry `training` of a cell's metrics.json: `history` (one dict an epoch), `best`, `best_epoch`, …"""
+        return read_json(self.cell(row, seed).run.metrics_path)["training"]
+
+    def manifest(self, row: Row, seed: int) -> dict:
+        """A cell's manifest.json: versions, host, commit, precision, parameters, sources."""
+        return read_json(self.cell(row, seed).run.manifest_path)

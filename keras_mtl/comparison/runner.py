@@ -1,0 +1,101 @@
+"""Trains the cells of a comparison, several at a time, each in a process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from keras_mtl import cli
+from keras_mtl.comparison.cells import Cell
+from keras_mtl.errors import UserError
+
+POLL_SECONDS = 0.2
+
+
+def train_cells(cells: Sequence[Cell], jobs: int, output: pathlib.Path, tell: Callable[[str], None] = print) -> None:
+    """Trains every cell that is not finished; one that was stopped goes on where it was.
+
+    Each runs `keras_mtl.train` in a process, which gets its share of the cores. A cell that starts from another's
+    model waits for it. When one fails the others are stopped, and go on with the next call.
+
+    Args:
+        cells: in an order in which each comes after what it needs.
+        jobs: how many are trained at once.
+        output: the folder for what the processes print, one file a cell.
+        tell: takes a line for each start and end.
+
+    Raises:
+        UserError: a cell's folder holds another training, or a cell failed.
+    """
+    for cell in cells:
+        cell.run.check(cell.config)
+    waiting = [cell for cell in cells if not cell.run.finished]
+    done = len(cells) - len(waiting)
+    if done:
+        tell(f"{done} of {len(cells)} nets are trained already")
+    output.mkdir(parents=True, exist_ok=True)
+    running: dict[str, _Job] = {}
+    try:
+        while waiting or running:
+            for name, job in list(running.items()):
+                if job.process.poll() is None:
+                    continue
+                del running[name]
+                job.check()
+                done += 1
+                tell(f"[{done}/{len(cells)}] {name}: trained in {time.monotonic() - job.started:.0f} s")
+            unfinished = {str(cell.config.run_path) for cell in waiting} | {job.path for job in running.values()}
+            ready = [cell for cell in waiting if cell.config.prune_from not in unfinished]
+            for cell in ready[: jobs - len(running)]:
+                waiting.remove(cell)
+                running[cell.config.name] = _Job(cell, jobs, output / f"{cell.config.name}.txt")
+            time.sleep(POLL_SECONDS)
+    finally:
+        for job in running.values():
+            job.process.terminate()
+        for job in running.values():
+            job.process.wait()
+
+
+class _Job:
+    """A cell's process and the file that it prints to."""
+
+    def __init__(self, cell: Cell, jobs: int, output: pathlib.Path):
+        self.path = str(cell.config.run_path)
+        self.output = output
+        self.started = time.monotonic()
+        command = [sys.executable, "-m", "keras_mtl.train", *cli.to_flags(cell.config).splitlines()]
+        with open(output, "w", encoding="utf-8") as file:
+            self.process = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT, env=_environment(jobs), preexec_fn=_die_with_parent
+            )
+
+    def check(self) -> None:
+        """Raises UserError where the process failed, with the line that says why."""
+        if self.process.returncode:
+            lines = self.output.read_text(encoding="utf-8", errors="replace").split("\n")
+            errors = [line for line in lines if "Error: " in line]
+            reason = errors[-1] if errors else f"exit code {self.process.returncode}"
+            raise UserError(f"Training {self.path} failed: {reason.removeprefix('Error: ')} (all of it: {self.output})")
+
+
+def _environment(jobs: int) -> dict[str, str]:
+    """The environment of a process that is one of `jobs`: each gets an equal share of the cores."""
+    if jobs == 1:
+        return dict(os.environ)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = str(max(1, cores // jobs))
+    return {"TF_NUM_INTRAOP_THREADS": share, "OMP_NUM_THREADS": share, **os.environ}
+
+
+def _die_with_parent() -> None:
+    """On Linux, ends a process when the comparison is killed: two of one cell would spoil each other's files."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
