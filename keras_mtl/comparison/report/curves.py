@@ -1,0 +1,114 @@
+"""Learning curves: each task's validation figures over the images that a net was shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_mtl.comparison.cells import Row
+from keras_mtl.comparison.colours import dash_of
+from keras_mtl.comparison.report import wording
+from keras_mtl.comparison.report.blocks import Figure, Panels, Section, Text
+from keras_mtl.comparison.report.context import Context
+from keras_mtl.comparison.report.plots import plot
+
+
+def section(context: Context) -> Section:
+    """Curves of the main metric and the loss of each task."""
+    seeds = len(context.results.seeds)
+    about = (
+        "On validation images, once an epoch, over the images that the net was shown in its own training; those of "
+        "the multitask net are of all tasks together. Pruned nets begin with what the multitask net has learned. "
+        "The model of the best epoch by the validation score is the one that was kept."
+    )
+    blocks: list = [Text(about + (" Bold lines are means over seeds, thin ones the seeds." if seeds > 1 else ""))]
+    for name, task in context.tasks.items():
+        metric = context.metric(name)
+        unit = wording.unit(metric, task)
+        title = f"{wording.task_name(name)}: {wording.metric_name(metric)}"
+        figures = [
+            _curves(context, name, title, unit, f"val_{name}_{metric.name}", wording.scale(metric)),
+            _curves(context, name, f"{wording.task_name(name)}: loss", "", f"val_{name}_loss", 1.0),
+        ]
+        drawn = [figure for figure in figures if figure]
+        if drawn:
+            blocks.append(Panels(drawn, context.legend(context.rows_of(name))))
+        else:
+            blocks.append(Text(f"{wording.task_name(name)}: no validation figures were kept."))
+    return Section("curves", "Learning curves", blocks)
+
+
+def images_seen(context: Context, row: Row, seed: int) -> np.ndarray:
+    """Thousands of images that a net had been shown at the end of each epoch, float64 [epochs].
+
+    Taken from the training's own count; where there is none, from its steps, or from the size of its train splits
+    (an epoch shows every image once if batches are mixed by size).
+    """
+    training, cell = context.results.training(row, seed), context.results.cell(row, seed)
+    epochs = len(training["history"])
+    if "images" in training:
+        each = training["images"] / max(1, epochs)
+    elif cell.config.steps_per_epoch:
+        each = cell.config.steps_per_epoch * cell.config.batch_size
+    else:
+        sources = context.results.manifest(row, seed)["sources"].values()
+        each = sum(source["splits"]["train"]["images"] for source in sources if "train" in source["splits"])
+    return each * np.arange(1, epochs + 1) / 1000
+
+
+def _curves(context: Context, task: str, title: str, unit: str, key: str, by: float) -> Figure | None:
+    import plotly.graph_objects as go
+
+    traces, ends, last = [], [], 0.0
+    for row in context.rows_of(task):
+        lines = [line for seed in context.results.seeds if (line := _line(context, row, seed, key, by)) is not None]
+        if not lines:
+            continue
+        look = {"color": context.colour(row), "dash": dash_of(row)}
+        common = {"mode": "lines", "legendgroup": row.key}
+        if len(lines) > 1:
+            traces += [
+                go.Scatter(
+                    x=x, y=y, line={"color": look["color"], "width": 1}, opacity=0.35, hoverinfo="skip", **common
+                )
+                for x, y in lines
+            ]
+        x = max((line[0] for line in lines), key=len)
+        last = max(last, float(x[-1]))
+        mean = _mean([y for _, y in lines])
+        hover = f"{row.title}<br>%{{x:.1f}} thousand images<br>%{{y:.3g}} {unit}<extra></extra>"
+        if len(x) == 1:
+            common["mode"] = "markers"
+        traces.append(go.Scatter(x=x, y=mean, line={**look, "width": 2.5}, hovertemplate=hover, **common))
+        ends.append(f"{row.title} {mean[-1]:.3g} {unit}".rstrip())
+    if not traces:
+        return None
+    shown = plot(traces, x="thousand images", y=unit, xaxis={"range": [0, 1.03 * last]}, height=300)
+    return Figure(title, "Curves by epoch; at the end of training: " + "; ".join(ends) + ".", shown)
+
+
+def _line(context: Context, row: Row, seed: int, key: str, by: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """x and y of a net's curve; None where its history does not have it."""
+    history = context.results.training(row, seed)["history"]
+    if row.task is not None and key == f"val_{row.task}_loss" and history and key not in history[0]:
+        # The loss of a net of one task is that task's, times its weight.
+        key, by = "val_loss", by / _loss_weight(context, row, seed)
+    if not history or not all(key in entry for entry in history):
+        return None
+    return images_seen(context, row, seed), by * np.array([entry[key] for entry in history], np.float64)
+
+
+def _loss_weight(context: Context, row: Row, seed: int) -> float:
+    from keras_mtl.models.heads import head_of
+
+    assert row.task is not None
+    given = context.results.cell(row, seed).config.loss_weight_of()
+    return given.get(row.task, head_of(context.tasks[row.task]).weight)
+
+
+def _mean(lines: list[np.ndarray]) -> np.ndarray:
+    """The mean at each epoch over the lines that got so far."""
+    longest = max(map(len, lines))
+    padded = np.full((len(lines), longest), np.nan)
+    for index, line in enumerate(lines):
+        padded[index, : len(line)] = line
+    return np.nanmean(padded, axis=0)
