@@ -73,10 +73,12 @@ def test_an_epoch_sees_the_longest_source_once_and_repeats_a_smaller_one():
     batch_size=st.integers(3, 9),
     seed=st.integers(0, 2**31),
     epoch=st.integers(0, 5),
+    length=st.none() | st.integers(1, 7),
 )
 @settings(max_examples=30, deadline=None)
-def test_each_source_is_an_endless_stream_of_whole_passes(sizes, batch_size, seed, epoch):
-    batches = make_batches(make_data(*sizes, side=1), batch_size=batch_size, seed=seed)
+def test_each_source_is_an_endless_stream_of_whole_passes(sizes, batch_size, seed, epoch, length):
+    batches = make_batches(make_data(*sizes, side=1), batch_size=batch_size, seed=seed, steps_per_epoch=length)
+    assert length is None or batches.steps_per_epoch == length
     steps = [batches.indices(e, s) for e in range(epoch + 1) for s in range(batches.steps_per_epoch)]
     for source, size in enumerate(sizes):
         stream = np.concatenate([step[source] for step in steps])

@@ -8,6 +8,7 @@ import time
 
 import pandas as pd
 import pytest
+from browser import browser, errors, requests
 from helpers import ROOT, TINY, run_command
 
 FLAGS = [
@@ -66,6 +67,17 @@ def test_it_prints_and_writes_the_table_with_intervals_and_verdicts(comparison):
     csv = pd.read_csv(folder / "epochs" / "table.csv")
     assert csv["net"].nunique() == 7 and (csv["low"] <= csv["high"]).all()
     assert "drawn" in said
+
+
+def test_the_report_opens_in_a_browser_with_every_plot_drawn_and_no_request_beyond_the_disk(comparison):
+    with browser() as driver:
+        driver.get((comparison[0] / "epochs" / "report.html").as_uri())
+        drawn, plots = (driver.find_elements("css selector", selector) for selector in (".plot .main-svg", ".plot"))
+        assert plots and len(drawn) >= len(plots)
+        assert all(address.startswith(("file:", "data:", "blob:")) for address in requests(driver))
+        assert errors(driver) == []
+        text = driver.find_element("tag name", "main").text
+    assert all(row in text for row in ROWS) and "ResNet-10-w8-Age-Pruned-Frozen" in text
 
 
 def test_the_same_command_again_trains_and_scores_nothing(comparison, command):
