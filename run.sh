@@ -57,6 +57,8 @@ Next:
   source .venv/bin/activate
   tensorboard --logdir runs                                              the curves, at http://localhost:6006
   python -m keras_mtl.predict --model=saved_models/$name PHOTO.jpg       a photo of a face
+  python -m keras_mtl.prune --flagfile=flags/prune.flags                 only its age branch, retrained
+  python -m keras_mtl.compare --flagfile=flags/compare.flags             does sharing help? table and report
   python -m keras_mtl.train --help                                       your own data and settings
 The faces that this net was trained on are drawn: it shows that everything works, not what it can do on people.
 END

@@ -18,6 +18,7 @@ from keras_mtl.training.config import Config
 
 # What may differ between a run and its resumption: none of these changes a number.
 FREE = ("resume", "workdir", "name", "cache", "cache_dir", "data_dir", "checkpoint_steps", "histograms")
+PATHS = ("init_from", "prune_from")
 
 
 class RunFolder:
@@ -85,7 +86,7 @@ class RunFolder:
         if not config.resume:
             raise UserError(f"{self.path} already holds a run: choose another --name, or leave out --noresume")
         theirs = self.config()
-        other = [name for name in vars(config) if name not in FREE and getattr(config, name) != getattr(theirs, name)]
+        other = [name for name in vars(config) if name not in FREE and _differs(config, theirs, name)]
         if other:
             shown = ", ".join(f"--{name} was {getattr(theirs, name)!r}" for name in other)
             raise UserError(f"{self.path} holds a run with other flags ({shown}): choose another --name")
@@ -125,6 +126,14 @@ class RunFolder:
         """Sets entries of `metrics.json` and keeps the others."""
         known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
         write_json(self.metrics_path, {**known, **entries})
+
+
+def _differs(ours: Config, theirs: Config, name: str) -> bool:
+    """Whether a setting is another one; a path is the same however it is written."""
+    values = [getattr(config, name) for config in (ours, theirs)]
+    if name in PATHS and all(values):
+        values = [os.path.abspath(value) for value in values]
+    return values[0] != values[1]
 
 
 def installed_versions() -> dict[str, str]:

@@ -20,6 +20,17 @@ def test_the_same_flags_may_go_on(begun):
     assert run.config() == config and not run.finished
 
 
+def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
+    config = Config(workdir=str(tmp_path), name="one", prune_from="runs/mtl")
+    run = RunFolder(config.run_path)
+    monkeypatch.chdir(tmp_path)
+    run.begin(config)
+    run.checkpoints_path.mkdir()
+    run.check(Config(workdir=str(tmp_path), name="one", prune_from=str(tmp_path / "runs" / "mtl")))
+    with pytest.raises(UserError, match="--prune_from was 'runs/mtl'"):
+        run.check(Config(workdir=str(tmp_path), name="one", prune_from="runs/other"))
+
+
 def test_other_flags_need_another_name(begun):
     run, config = begun
     with pytest.raises(UserError, match="--epochs was 5, .*choose another --name|--epochs was 5"):
