@@ -14,7 +14,7 @@ from keras_mtl.comparison.config import CompareConfig
 
 
 def main(config: CompareConfig) -> None:
-    from keras_mtl.comparison.compare import compare
+    from keras_mtl.comparison.experiment import compare
 
     compare(config)
 

@@ -38,7 +38,7 @@ def test_the_flagfile_of_a_config_gives_it_again(tmp_path_factory, config):
     "flag, message",
     [
         ("--tsks=age", "Unknown command line flag 'tsks'"),
-        ("--epochs=0", "--epochs=0"),
+        ("--epochs=-1", "--epochs=-1"),
         ("--epochs=many", "--epochs=many"),
         ("--augment=wild", "value should be one of <none|light|strong>"),
         ("--stages=2,x", "--stages takes int values"),

@@ -2,7 +2,7 @@
 
 from keras_mtl.lazy import lazy_names
 
-_WHERE = {"CompareConfig": "keras_mtl.comparison.config", "compare": "keras_mtl.comparison.compare"}
+_WHERE = {"CompareConfig": "keras_mtl.comparison.config", "compare": "keras_mtl.comparison.experiment"}
 __all__ = sorted(_WHERE)  # noqa: PLE0605
 
 __getattr__ = lazy_names(__name__, _WHERE)

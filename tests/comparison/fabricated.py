@@ -58,7 +58,7 @@ def fabricate(
             "tasks": tuple(known),
             "task_file": str(path / "tasks.json") if declared else "",
             "sources": tuple(f"{name}=csv:splits/{name}_{{split}}.csv" for name in known),
-            "data_dir": str(path / "data") if pictures else "",
+            "data_dir": str(path / "data"),
             "workdir": str(path),
             "seeds": seeds,
             "split": split,

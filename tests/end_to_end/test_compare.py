@@ -11,6 +11,9 @@ import pytest
 from browser import browser, errors, requests
 from helpers import ROOT, TINY, run_command
 
+from keras_mtl.comparison import CompareConfig, compare
+from keras_mtl.errors import UserError
+
 FLAGS = [
     *TINY,
     "--tasks=age,smile",
@@ -127,15 +130,18 @@ def test_frozen_cells_have_the_trunk_of_their_seeds_multitask_net(comparison):
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("settings", "message"),
     [
-        (["--variants=single,double"], "--variants takes some of multitask, single, pruned, frozen"),
-        (["--variants=pruned"], "are made from multitask"),
-        (["--prune_from=runs/mtl"], "--prune_from is set by the comparison itself"),
-        (["--tasks=emotion"], "Unknown task 'emotion'"),
+        ({"variants": ("single", "double")}, "--variants takes some of multitask, single, pruned, frozen"),
+        ({"variants": ("pruned",)}, "are made from multitask"),
+        ({"prune_from": "runs/mtl"}, "--prune_from is set by the comparison itself"),
+        ({"tasks": ("emotion",)}, "Unknown task 'emotion'"),
+        ({"name": "taken"}, "exists and is no comparison"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_exit_code_2(command, flags, message, tmp_path):
-    done = command("compare", *FLAGS, *flags, f"--workdir={tmp_path}", check=False)
-    assert done.returncode == 2 and message in done.stderr
-    assert done.stderr.strip().count("\n") == 0 and not list(tmp_path.iterdir())
+def test_every_mistake_is_met_before_anything_is_written(settings, message, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "holiday.txt").touch()
+    with pytest.raises(UserError, match=message) as caught:
+        compare(CompareConfig(workdir=str(tmp_path), **settings))
+    assert "\n" not in str(caught.value) and len(list(tmp_path.glob("**/*"))) == 2

@@ -1,6 +1,7 @@
 """The prune command as a user runs it: what it leaves, what it says, what it refuses."""
 
 import json
+import re
 
 import keras
 import numpy as np
@@ -10,6 +11,9 @@ from helpers import DRAWN, TINY, run_command
 import keras_mtl
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import load_split
+from keras_mtl.errors import UserError
+from keras_mtl.evaluation.pruning import prune
+from keras_mtl.prune import PruneConfig
 from keras_mtl.training import RunFolder
 
 
@@ -111,25 +115,28 @@ def test_scratch_trains_a_single_net_that_owes_nothing_to_the_multitask_one(trai
             np.testing.assert_array_equal(old, new)
 
 
+def test_a_users_mistake_is_one_line_and_exit_code_2(trained_run, command, tmp_path):
+    done = command("prune", f"--run={trained_run}", "--keep=emotion", f"--workdir={tmp_path}", check=False)
+    assert done.returncode == 2 and "no task 'emotion' to keep; its tasks are age, gender, smile" in done.stderr
+    assert done.stderr.strip().count("\n") == 0 and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("settings", "message"),
     [
-        ([], "No trained net given"),
-        (["--run=nowhere", "--keep=age"], "--run takes a run folder with a model or a .keras file"),
-        (["--run={run}"], "No task to keep: name some of age, gender, smile"),
-        (["--run={run}", "--keep=emotion"], "no task 'emotion' to keep"),
-        (["--run={run}", "--keep=age", "--branch_at=age:stage9"], "no layer 'stage9'; its stages are stem"),
-        (
-            ["--run={run}", "--keep=age", "--branch_at=smile:stage1"],
-            "--branch_at takes TASK:STAGE once for each of age",
-        ),
-        (["--run={run}", "--keep=age", "--freeze=stage9"], "freeze takes none, trunk, stem"),
-        (["--run={run}", "--keep=age", "--name=tiny"], "choose another --name"),
-        (["--run={run}/model.keras", "--keep=age", "--init=scratch"], "--init=scratch needs a run folder"),
+        ({"run": ""}, "No trained net given"),
+        ({"run": "nowhere"}, "--run takes a run folder with a model or a .keras file"),
+        ({"keep": ()}, "No task to keep: name some of age, gender, smile"),
+        ({"branch_at": ("age:stage9",)}, "no layer 'stage9'; its stages are stem"),
+        ({"branch_at": ("smile:stage1",)}, "--branch_at takes TASK:STAGE once for each of age"),
+        ({"freeze": "stage9"}, "freeze takes none, trunk, stem"),
+        ({"name": "tiny", "workdir": ""}, "choose another --name"),
+        ({"run": "{run}/model.keras", "init": "scratch"}, "--init=scratch needs a run folder"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_exit_code_2(trained_run, command, flags, message, tmp_path):
-    flags = [flag.replace("{run}", str(trained_run)) for flag in flags]
-    done = command("prune", *flags, check=False, cwd=tmp_path, env=None)
-    assert done.returncode == 2 and message in done.stderr, done.stderr
-    assert done.stderr.strip().count("\n") == 0 and "Traceback" not in done.stderr
+def test_every_mistake_is_met_before_anything_is_written(trained_run, settings, message, tmp_path):
+    given = {"run": "{run}", "keep": ("age",), "workdir": str(tmp_path), **settings}
+    given["run"] = given["run"].replace("{run}", str(trained_run))
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        prune(PruneConfig(**given))
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())

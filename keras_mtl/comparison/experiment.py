@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable
 
 from keras_mtl import cli
-from keras_mtl.comparison.cells import Cell, Lengths, plan, rows
+from keras_mtl.comparison.cells import CELLS, Cell, Lengths, plan, rows
 from keras_mtl.comparison.colours import tensorboard_link
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.costs import measure_costs
@@ -48,7 +48,7 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     if config.prune_from:
         raise UserError("--prune_from is set by the comparison itself: leave it out")
     folder = pathlib.Path(config.workdir) / config.name
-    if folder.exists() and not (folder / "flags.txt").exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder / CELLS).exists() and any(folder.iterdir()):
         raise UserError(f"{folder} exists and is no comparison: choose another --name or --workdir")
     split = available_split(config, tasks, config.split)
     cells = plan(config, _lengths(config, tasks))
