@@ -58,8 +58,24 @@ class Results:
         return read_predictions(path, {name: self.tasks[name] for name in self.tasks_of(row)})
 
     def training(self, row: Row, seed: int) -> dict:
-        """The entry `training` of a cell's metrics.json: `history` (one dict an epoch), `best`, `best_epoch`, …"""
-        return read_json(self.cell(row, seed).run.metrics_path)["training"]
+        """The entry `training` of a cell's metrics.json: `history` (one dict an epoch), `best`, `best_epoch`, …
+
+        Keras gives a net of one task no loss of the task's own, only the whole, which is weighted: it is added here.
+        """
+        training = read_json(self.cell(row, seed).run.metrics_path)["training"]
+        if row.task is not None:
+            weight = self._loss_weight(row, seed)
+            for figures in training["history"]:
+                for prefix in ("", "val_"):
+                    figures[f"{prefix}{row.task}_loss"] = figures[f"{prefix}loss"] / weight
+        return training
+
+    def _loss_weight(self, row: Row, seed: int) -> float:
+        from keras_mtl.models.heads import head_of
+
+        assert row.task is not None
+        given = self.cell(row, seed).config.loss_weight_of()
+        return given.get(row.task, head_of(self.tasks[row.task]).weight)
 
     def manifest(self, row: Row, seed: int) -> dict:
         """A cell's manifest.json: versions, host, commit, precision, parameters, sources."""

@@ -89,20 +89,9 @@ def _curves(context: Context, task: str, title: str, unit: str, key: str, by: fl
 def _line(context: Context, row: Row, seed: int, key: str, by: float) -> tuple[np.ndarray, np.ndarray] | None:
     """x and y of a net's curve; None where its history does not have it."""
     history = context.results.training(row, seed)["history"]
-    if row.task is not None and key == f"val_{row.task}_loss" and history and key not in history[0]:
-        # The loss of a net of one task is that task's, times its weight.
-        key, by = "val_loss", by / _loss_weight(context, row, seed)
     if not history or not all(key in entry for entry in history):
         return None
     return images_seen(context, row, seed), by * np.array([entry[key] for entry in history], np.float64)
-
-
-def _loss_weight(context: Context, row: Row, seed: int) -> float:
-    from keras_mtl.models.heads import head_of
-
-    assert row.task is not None
-    given = context.results.cell(row, seed).config.loss_weight_of()
-    return given.get(row.task, head_of(context.tasks[row.task]).weight)
 
 
 def _mean(lines: list[np.ndarray]) -> np.ndarray:
