@@ -70,6 +70,13 @@ class Results:
                     figures[f"{prefix}{row.task}_loss"] = figures[f"{prefix}loss"] / weight
         return training
 
+    def images_seen(self, row: Row, seed: int) -> list[int]:
+        """How many images a cell had been trained on at the end of each epoch; the last one may be shorter."""
+        training, config = self.training(row, seed), self.cell(row, seed).config
+        images, epochs = training["images"], len(training["history"])
+        each = config.steps_per_epoch * config.batch_size if config.steps_per_epoch else images / max(1, epochs)
+        return [min(images, round(each * epoch)) for epoch in range(1, epochs + 1)]
+
     def _loss_weight(self, row: Row, seed: int) -> float:
         from keras_mtl.models.heads import head_of
 

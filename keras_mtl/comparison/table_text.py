@@ -11,7 +11,7 @@ from keras_mtl.comparison.cost_ratios import relative_costs, share_of_singles
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.table import Table, main_metric
 from keras_mtl.evaluation.metrics import Metric
-from keras_mtl.evaluation.scoring import readable
+from keras_mtl.evaluation.scoring import readable, unit_of
 from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.table import aligned
 from keras_mtl.tasks import Task
@@ -54,7 +54,7 @@ def as_markdown(table: Table, results: Results, costs: Mapping[str, Cost] | None
 
 def heading(task: Task, metric: Metric, *, difference: bool = False) -> str:
     """A metric's name for a column: "Age MAE (years)"; the difference of two shares is in percentage points."""
-    unit = {"share": "points" if difference else "%", "label": task.unit, "ranks": "ranks"}.get(metric.unit, "")
+    unit = unit_of(metric, task, share="points" if difference else "%")
     name = metric.name.upper() if metric.name in ABBREVIATIONS else metric.name.replace("_", " ")
     return f"{task.name.replace('_', ' ').capitalize()} {name}" + (f" ({unit})" if unit else "")
 

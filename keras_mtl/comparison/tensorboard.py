@@ -137,13 +137,10 @@ def _scores(results: Results, table: Table, row: Row) -> dict[str, list[float]]:
 
 def _curves(results: Results, row: Row, seed: int, prefix: str) -> Curves:
     """A cell's figures on validation (prefix "val_") or in training (no prefix), an entry an epoch."""
-    training, config = results.training(row, seed), results.cell(row, seed).config
-    history, images = training["history"], training["images"]
-    each = config.steps_per_epoch * config.batch_size if config.steps_per_epoch else images / len(history)
-    tasks = results.tasks_of(row)
+    history, tasks = results.training(row, seed)["history"], results.tasks_of(row)
     return [
-        (min(images, round(each * epoch)), by_tag(_with_prefix(figures, prefix), tasks))
-        for epoch, figures in enumerate(history, start=1)
+        (seen, by_tag(_with_prefix(figures, prefix), tasks))
+        for seen, figures in zip(results.images_seen(row, seed), history, strict=True)
     ]
 
 

@@ -43,7 +43,7 @@ def prune(settings: PruneConfig) -> RunFolder:
     model = load_trained(settings.run, "--run")
     config = retraining_config(settings, model)
     tasks = config.selected_tasks()
-    left = pruned_model(dataclasses.replace(config, prune_from=settings.run), tasks)
+    left = pruned_model(model, dataclasses.replace(config, prune_from=settings.run), tasks)
     print(removal_summary(model, left))
     split = available_split(config, tasks, settings.split)
     if split != settings.split:

@@ -77,8 +77,13 @@ def readable(value: float | None, metric: Metric, task: Task, with_unit: bool = 
     if value is None:
         return "-"
     scale, digits = {"share": (100, 1), "": (1, 3)}.get(metric.unit, (1, 2))
-    unit = {"share": "%", "label": task.unit, "ranks": "ranks"}.get(metric.unit, "") if with_unit else ""
+    unit = unit_of(metric, task) if with_unit else ""
     return f"{scale * value:.{digits}f} {unit}".rstrip()
+
+
+def unit_of(metric: Metric, task: Task, share: str = "%") -> str:
+    """What a metric's values are counted in, `share` for shares; empty for a bare number."""
+    return {"share": share, "label": task.unit, "ranks": "ranks"}.get(metric.unit, "")
 
 
 def _row(title: str, task: Task, metric: Metric, part: dict) -> tuple:

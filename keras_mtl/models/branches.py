@@ -85,7 +85,6 @@ def add_branch(
     """
     if task.name in _outputs(model):
         raise UserError(f"The model has a branch for {task.name!r} already: remove it first")
-    _layer(model, at)
     everything = keras.Model(model.input, {**_outputs(model), "": _layer(model, at).output})
     copy = _clone(everything, model.name)
     branch = add_head(copy.get_layer(at).output, task, hidden=hidden, dropout=dropout, seed=seed)
@@ -117,11 +116,9 @@ def move_branches(model: MultiTaskModel, places: Mapping[str, str], **branch) ->
             raise UserError(f"The model has no task {task!r} to move; its tasks are {', '.join(tasks)}")
         if points[task] == at:
             continue
-        others = [name for name in model.tasks if name != task]
+        rest = {name: output for name, output in _outputs(model).items() if name != task}
         # The stage may be part of the trunk only because of this branch, so it has to be kept while the branch goes.
-        _layer(model, at)
-        rest = {name: _outputs(model)[name] for name in others}
-        bare = _clone(keras.Model(model.input, {**rest, "": _layer(model, at).output}), model.name)
+        bare = keras.Model(model.input, {**rest, "": _layer(model, at).output}, name=model.name)
         model = add_branch(bare, tasks[task], at, **branch)
     return model
 

@@ -28,7 +28,7 @@ def initial_model(config: Config, tasks: Mapping[str, Task], precision: str) -> 
         UserError: a file, a stage or a task that does not fit.
     """
     if config.prune_from:
-        model = pruned_model(config, tasks)
+        model = pruned_model(load_trained(config.prune_from, "--prune_from"), config, tasks)
     else:
         model = build_model(
             tasks,
@@ -48,13 +48,13 @@ def initial_model(config: Config, tasks: Mapping[str, Task], precision: str) -> 
     return model
 
 
-def pruned_model(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
-    """What `prune_from` leaves: its model without other tasks' branches, those that `branch_at` moves made anew.
+def pruned_model(trained: MultiTaskModel, config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
+    """What is left of the model that `prune_from` names: no branch of another task, those that `branch_at` moves new.
 
     Raises:
-        UserError: no such model, or one for other tasks or images.
+        UserError: a model for other tasks or images.
     """
-    model = remove_branches(load_trained(config.prune_from, "--prune_from"), config.tasks)
+    model = remove_branches(trained, config.tasks)
     for name, theirs in model.tasks.items():
         mine = tasks[name]
         if (mine.kind, mine.classes, mine.bounds) != (theirs.kind, theirs.classes, theirs.bounds):

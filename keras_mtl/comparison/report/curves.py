@@ -37,24 +37,6 @@ def section(context: Context) -> Section:
     return Section("curves", "Learning curves", blocks)
 
 
-def images_seen(context: Context, row: Row, seed: int) -> np.ndarray:
-    """Thousands of images that a net had been shown at the end of each epoch, float64 [epochs].
-
-    Taken from the training's own count; where there is none, from its steps, or from the size of its train splits
-    (an epoch shows every image once if batches are mixed by size).
-    """
-    training, cell = context.results.training(row, seed), context.results.cell(row, seed)
-    epochs = len(training["history"])
-    if "images" in training:
-        each = training["images"] / max(1, epochs)
-    elif cell.config.steps_per_epoch:
-        each = cell.config.steps_per_epoch * cell.config.batch_size
-    else:
-        sources = context.results.manifest(row, seed)["sources"].values()
-        each = sum(source["splits"]["train"]["images"] for source in sources if "train" in source["splits"])
-    return each * np.arange(1, epochs + 1) / 1000
-
-
 def _curves(context: Context, task: str, title: str, unit: str, key: str, by: float) -> Figure | None:
     import plotly.graph_objects as go
 
@@ -91,7 +73,8 @@ def _line(context: Context, row: Row, seed: int, key: str, by: float) -> tuple[n
     history = context.results.training(row, seed)["history"]
     if not history or not all(key in entry for entry in history):
         return None
-    return images_seen(context, row, seed), by * np.array([entry[key] for entry in history], np.float64)
+    thousands = np.array(context.results.images_seen(row, seed)) / 1000
+    return thousands, by * np.array([entry[key] for entry in history], np.float64)
 
 
 def _mean(lines: list[np.ndarray]) -> np.ndarray:

@@ -109,18 +109,13 @@ def _tiles(context: Context, name: str, indices: np.ndarray, pixels: Pixels) -> 
         key = (str(image["source"]), str(image["image"]))
         lines = [Cell("label", _shown(context, name, image, label=True))]
         lines += [
-            Cell(_short(row), _shown(context, name, frame.loc[[key]].iloc[0]))
+            Cell(row.variant, _shown(context, name, frame.loc[[key]].iloc[0]))
             for row, frame in others.items()
             if key in frame.index
         ]
         alt = f"Test image {key[1]}: {', '.join(f'{line.text} {line.small}' for line in lines)}"
         tiles.append(Tile(_data_uri(pixels[key]) if key in pixels else "", alt, lines))
     return tiles
-
-
-def _short(row: Row) -> str:
-    """What kind of net it is, where there is no room for its title."""
-    return row.variant
 
 
 def _shown(context: Context, name: str, image: pd.Series, *, label: bool = False) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from keras_mtl.evaluation.metrics import Metric
-from keras_mtl.evaluation.scoring import readable
+from keras_mtl.evaluation.scoring import readable, unit_of
 from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.tasks import Task
 
@@ -36,12 +36,12 @@ def scale(metric: Metric) -> float:
 
 def unit(metric: Metric, task: Task) -> str:
     """The unit that a metric is shown in; empty for a bare number."""
-    return {"share": "%", "label": task.unit, "ranks": "ranks"}.get(metric.unit, "")
+    return unit_of(metric, task)
 
 
 def difference_unit(metric: Metric, task: Task) -> str:
     """The unit of a difference: of two shares, percentage points."""
-    return "percentage points" if metric.unit == "share" else unit(metric, task)
+    return unit_of(metric, task, share="percentage points")
 
 
 def number(metric: Metric, task: Task, value: float, *, sign: bool = False) -> str:
