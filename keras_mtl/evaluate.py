@@ -22,6 +22,7 @@ class EvaluateConfig:
     split: str = flag("test", "The split to score.", WHAT, choices=("train", "validation", "test"))
     sources: tuple[str, ...] = flag((), "Other data than the training's, in the form of its --sources.", WHAT)
     data_dir: str = flag("", "Folder that relative paths start from; default: the training's.", WHAT)
+    clean: str = flag("", "Folder of a clean split, from keras_mtl.audit --write_clean; default: the training's.", WHAT)
     batch_size: int = flag(64, "Images at once.", HOW, low=1)
     resamples: int = flag(2000, "Bootstrap resamples of the images.", HOW, low=1)
     confidence: float = flag(0.95, "Confidence of the intervals.", HOW, low=0.5, high=0.999)

@@ -128,6 +128,12 @@ BUILT_IN = {
         Task("age", "regression", low=0, high=120, unit="years"),
         Task("gender", "binary", classes=("male", "female")),
         Task("smile", "binary", classes=("not smiling", "smiling")),
+        Task("age_group", "ordinal", classes=("0-2", "4-6", "8-13", "15-20", "25-32", "38-43", "48-53", "60+")),
+        Task(
+            "age_decade",
+            "ordinal",
+            classes=("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+"),
+        ),
     )
 }
 

@@ -59,7 +59,7 @@ def test_help_names_every_flag_under_a_heading_with_its_default():
     assert "[default: cosine]" in text
 
 
-@pytest.mark.parametrize("name", ["train", "prune", "evaluate", "compare", "export", "predict"])
+@pytest.mark.parametrize("name", ["train", "prune", "evaluate", "compare", "export", "predict", "prepare"])
 def test_help_answers_before_tensorflow_is_imported(command, name):
     assert "--flagfile=PATH" in command(name, "--help").stdout
     assert "tensorflow" not in _modules_after_help(name)

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping
 
 from keras_mtl.comparison.config import VARIANTS, CompareConfig
+from keras_mtl.data.clean import read_clean
 from keras_mtl.errors import UserError
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
@@ -108,6 +109,10 @@ def plan(config: CompareConfig, lengths: Lengths) -> list[Cell]:
     """
     settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(Config)}
     common = Config(**{**settings, "workdir": str(pathlib.Path(config.workdir) / config.name / CELLS)})
+    clean = read_clean(config.clean)
+    if clean and clean.side == "test":
+        # It leaves training's data alone: nets trained on the splits as given are the same nets.
+        common = dataclasses.replace(common, clean="")
     return [
         Cell(row, seed, _training(config, common, row, seed, lengths))
         for seed in range(config.seed, config.seed + config.seeds)

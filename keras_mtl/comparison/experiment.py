@@ -18,6 +18,7 @@ from keras_mtl.comparison.table import Table, build_table
 from keras_mtl.comparison.table_files import as_text, write_table
 from keras_mtl.comparison.tensorboard import write_overview
 from keras_mtl.data.batches import TrainingBatches
+from keras_mtl.data.clean import AS_GIVEN, splits_note
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_run
@@ -30,8 +31,9 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     """Trains, or takes where they are already, all nets of a comparison, and writes what they show.
 
     The comparison's folder, `<workdir>/<name>/`, gets `flags.txt`, `cells/` (a run folder for each net and seed),
-    `output/` (what their trainings printed), `costs.json`, and in `<budget>/`: `table.md`, `table.csv`, `table.json`,
-    `report.html`, and `logs/` for TensorBoard. A comparison that was stopped goes on with the same call.
+    `output/` (what their trainings printed), `costs.json`, and in `<budget>/`, or `<budget>-clean/` on a clean split:
+    `table.md`, `table.csv`, `table.json`, `report.html`, and `logs/` for TensorBoard. A comparison that was stopped
+    goes on with the same call.
 
     Args:
         config: the settings.
@@ -62,7 +64,7 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     results = Results(config, cells, split, tasks)
     table = build_table(results)
     costs = _costs(results, folder / "costs.json", tell)
-    target = folder / config.budget
+    target = folder / (f"{config.budget}-clean" if config.clean else config.budget)
     write_table(table, results, costs, target)
     write_overview(results, table, target)
     write_report(results, table, costs, target / "report.html")
@@ -92,11 +94,14 @@ def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str
     """Scores a cell on a split, where that was not done since its training."""
     run = cell.run
     path = run.predictions_path / f"{split}.csv"
-    is_done = split in read_json(run.metrics_path) and path.exists()
+    known = read_json(run.metrics_path).get(split)
+    is_done = bool(known) and path.exists() and known.get("splits", AS_GIVEN) == splits_note(config.clean)
     if not is_done or path.stat().st_mtime < run.model_path.stat().st_mtime:
         tell(f"Scoring {cell.config.name} on {split}")
         # The intervals of a single net are not what the table shows: a few resamples are enough here.
-        evaluate_run(run.path, split, resamples=200, confidence=config.confidence, tell=lambda text: None)
+        evaluate_run(
+            run.path, split, resamples=200, confidence=config.confidence, clean=config.clean, tell=lambda text: None
+        )
 
 
 def _costs(results: Results, path: pathlib.Path, tell: Callable[[str], None]) -> dict[str, Cost]:

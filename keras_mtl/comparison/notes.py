@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.results import Results
+from keras_mtl.data.clean import splits_note
 from keras_mtl.evaluation.scoring import DRAWN
 
 
@@ -30,7 +31,10 @@ def notes_of(results: Results, images: Mapping[str, int], comparisons: int) -> l
 
 def _split(results: Results, images: Mapping[str, int]) -> list[str]:
     counts = ", ".join(f"{count:,} for {task}" for task, count in images.items() if count)
-    notes = [f"Measured on the {results.split} split; labelled images: {counts or 'none'}."]
+    notes = [
+        f"Measured on the {results.split} split; labelled images: {counts or 'none'}; splits "
+        f"{splits_note(results.config.clean)}."
+    ]
     if results.split == "validation":
         reason = " There is no test split for every task." if results.config.split == "test" else ""
         notes.append(

@@ -9,6 +9,21 @@ from keras_mtl.data.folder import FolderSource
 from keras_mtl.data.source import Records
 
 SMILES = {"0": "not smiling", "1": "smiling"}
+NO_LINE = "labels.txt has no line for it"
+
+
+def parse_labels(text: str) -> Iterator[tuple[str, dict[str, object] | str]]:
+    """What each line of `labels.txt` says: the image's name in `files/`, and its labels or why the line is bad.
+
+    Example:
+        >>> list(parse_labels("1 0.1 0.2 0.3"))
+        [('file0001.jpg', {'smile': 'smiling'})]
+    """
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = line.split()
+        good = len(fields) == 4 and fields[0] in SMILES
+        problem = f"line {number} of labels.txt is {line[:40]!r}, expected 0 or 1 and three angles"
+        yield f"file{number:04d}.jpg", {"smile": SMILES[fields[0]]} if good else problem
 
 
 class Genki4k(FolderSource):
@@ -29,14 +44,10 @@ class Genki4k(FolderSource):
     def _entries(self, folder: str) -> Iterator[tuple[str, dict[str, object] | str]]:
         text = (self.root / folder / "labels.txt").read_text(encoding="utf-8", errors="replace")
         named = set()
-        for number, line in enumerate(text.splitlines(), 1):
-            image = os.path.normpath(os.path.join(folder, "files", f"file{number:04d}.jpg"))
+        for name, found in parse_labels(text):
+            image = os.path.normpath(os.path.join(folder, "files", name))
             named.add(image)
-            fields = line.split()
-            if len(fields) != 4 or fields[0] not in SMILES:
-                yield image, f"line {number} of labels.txt is {line[:40]!r}, expected 0 or 1 and three angles"
-            else:
-                yield image, {"smile": SMILES[fields[0]]}
+            yield image, found
         for image in self.files(os.path.join(folder, "files")):
             if image not in named:
-                yield image, "labels.txt has no line for it"
+                yield image, NO_LINE

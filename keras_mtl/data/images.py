@@ -5,7 +5,7 @@ Nothing else of keras_mtl is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -49,12 +49,21 @@ def decode_files(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int,
     Returns:
         uint8 [good, size, size, 3], in the order of `paths`; and why the others failed, by position in `paths`.
     """
-    pixels = np.zeros([len(paths), size, size, 3], np.uint8)
-    missing = set(range(len(paths)))
-    files = tf.data.Dataset.from_tensor_slices((np.arange(len(paths)), np.asarray(paths, object).astype(str)))
-    decoded = files.map(
-        lambda i, path: (i, _read(path, size)), num_parallel_calls=tf.data.AUTOTUNE, deterministic=False
-    )
+    return _decode_all(np.asarray(paths, object).astype(str), lambda path: _read(path, size), size)
+
+
+def decode_bytes(contents: Sequence[bytes], size: int) -> tuple[np.ndarray, dict[int, str]]:
+    """The same as `decode_files` for n encoded images in memory."""
+    return _decode_all(np.asarray(contents, object), lambda data: resize_images(decode_image(data), size), size)
+
+
+def _decode_all(
+    values: np.ndarray, decode: Callable[[tf.Tensor], tf.Tensor], size: int
+) -> tuple[np.ndarray, dict[int, str]]:
+    pixels = np.zeros([len(values), size, size, 3], np.uint8)
+    missing = set(range(len(values)))
+    rows = tf.data.Dataset.from_tensor_slices((np.arange(len(values)), values))
+    decoded = rows.map(lambda i, value: (i, decode(value)), num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)
     for indices, images in decoded.ignore_errors().batch(64):
         pixels[indices.numpy()] = images.numpy()
         missing -= set(indices.numpy().tolist())
@@ -62,10 +71,10 @@ def decode_files(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int,
     for i in sorted(missing):
         # What `ignore_errors` dropped is tried again by itself, since only so the reason is known.
         try:
-            pixels[i] = _read(tf.constant(paths[i]), size).numpy()
+            pixels[i] = decode(tf.constant(values[i])).numpy()
         except tf.errors.OpError as error:
             reasons[i] = _reason(error)
-    good = [i for i in range(len(paths)) if i not in reasons]
+    good = [i for i in range(len(values)) if i not in reasons]
     return (pixels[good] if reasons else pixels), reasons
 
 

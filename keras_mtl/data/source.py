@@ -48,12 +48,24 @@ class Records:
 
     `identities` tells who is in each of the N images, or which near-duplicates it belongs to, None where that is
     unknown; the whole is None where the source knows none. Images of one identity are never parted by a cut.
+    `groups` tells of each kind of group, a region for instance, which one each of the N images is in.
     """
 
     images: list[str]
     labels: dict[str, np.ndarray]
     bad: list[Bad]
     identities: list[str | None] | None = None
+    groups: dict[str, list[str | None]] = dataclasses.field(default_factory=dict)
+
+    def take(self, rows: Sequence[int], bad: list[Bad]) -> Records:
+        """The records of these rows alone, in this order, with other bad ones beside them."""
+        return Records(
+            [self.images[i] for i in rows],
+            {task: values[rows] for task, values in self.labels.items()},
+            bad,
+            self.identities and [self.identities[i] for i in rows],
+            {kind: [names[i] for i in rows] for kind, names in self.groups.items()},
+        )
 
 
 class Source:
@@ -108,6 +120,14 @@ class Source:
         from keras_mtl.data import images as image_files
 
         return image_files.decode_files([str(self.root / image) for image in images], size)
+
+    def encoded(self, images: Sequence[str]) -> list[bytes]:
+        """The named images as they are kept: files' bytes.
+
+        Raises:
+            OSError: one of them can't be read.
+        """
+        return [(self.root / image).read_bytes() for image in images]
 
     def fingerprint(self, images: Sequence[str], size: int) -> str:
         """A hash, in hexadecimal, over all that decides what `decode(images, size)` returns.

@@ -8,19 +8,27 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from keras_mtl.data.builders.catalogue import CATALOGUE
+from keras_mtl.data.class_folders import ClassFolders
+from keras_mtl.data.columns import check_options, read_options
 from keras_mtl.data.drawn import DrawnFaces
 from keras_mtl.data.genki4k import Genki4k
+from keras_mtl.data.prepared import CatalogueSource
 from keras_mtl.data.smiles import Smiles
 from keras_mtl.data.source import MissingPath, Source
-from keras_mtl.data.tabular import CsvSource
+from keras_mtl.data.table import TableFile
+from keras_mtl.data.tabular import CsvSource, JsonLinesSource, ParquetSource
 from keras_mtl.data.utkface import UtkFace
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
 
 KINDS: dict[str, type[Source]] = {
+    "classes": ClassFolders,
     "csv": CsvSource,
     "drawn": DrawnFaces,
     "genki4k": Genki4k,
+    "jsonl": JsonLinesSource,
+    "parquet": ParquetSource,
     "smiles": Smiles,
     "utkface": UtkFace,
 }
@@ -68,7 +76,8 @@ def parse_sources(
             continue
         try:
             number = "" if taken[name] == 1 else f"_{taken[name]}"
-            sources.append(KINDS[kind](name + number, wanted, path, base=base))
+            make = CatalogueSource if kind in CATALOGUE and path == kind else KINDS[kind]
+            sources.append(make(name + number, wanted, path, base=base))
         except MissingPath as error:
             raise UserError(f"{error}; {origin}") from None
     for task in tasks:
@@ -84,17 +93,37 @@ def _parse_entry(entry: str) -> tuple[list[str], str, str]:
     left, equals, right = entry.partition("=")
     kind, colon, path = right.partition(":")
     names = [name.strip() for name in left.split("+")]
+    if equals and not colon and all(names):
+        return names, *_parse_builder(entry, names, right.strip())
     if not equals or not colon or not all(names):
         raise UserError(f"A source must be {FORMAT} or one of {', '.join(GROUPS)}. Received: {entry!r}")
     if kind not in KINDS:
         raise UserError(f"Unknown kind of source {kind!r} in {entry!r}; known kinds: {', '.join(KINDS)}")
     if len(set(names)) != len(names):
         raise UserError(f"Source {entry!r} names a task twice")
+    if issubclass(KINDS[kind], TableFile):
+        check_options(read_options(path)[1], names)
     offers = KINDS[kind].offers
     for name in names:
         if offers and name not in offers:
             raise UserError(f"A {kind} source labels {' and '.join(offers)}, not {name!r}. Received: {entry!r}")
     return names, kind, path.strip()
+
+
+def _parse_builder(entry: str, names: list[str], builder: str) -> tuple[str, str]:
+    """An entry without a colon: the name of a data set, which is its path as well."""
+    if builder not in CATALOGUE:
+        raise UserError(
+            f"A source must be {FORMAT}, TASK[+TASK...]=BUILDER or one of {', '.join(GROUPS)}. Received: {entry!r}; "
+            f"known kinds: {', '.join(KINDS)}; known builders: {', '.join(CATALOGUE)}"
+        )
+    if len(set(names)) != len(names):
+        raise UserError(f"Source {entry!r} names a task twice")
+    offers = tuple(CATALOGUE[builder].labels)
+    for name in names:
+        if name not in offers:
+            raise UserError(f"{builder} labels {' and '.join(offers)}, not {name!r}. Received: {entry!r}")
+    return builder, builder
 
 
 def _base(data_dir: str | pathlib.Path | None) -> tuple[pathlib.Path | None, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from keras_mtl.data import cache as pixel_cache
+from keras_mtl.data.clean import Clean
 from keras_mtl.data.source import SPLITS, Bad, Records, Source, digest
 from keras_mtl.errors import UserError
 
@@ -28,6 +29,7 @@ class SplitData:
         labels: {task: float32 [n]}, NaN where an image isn't labelled.
         split: the split's name.
         fingerprint: a hash over the images' files, names, order and labels.
+        groups: {kind of group: which one each of the n images is in}, None where that is unknown.
     """
 
     source: str
@@ -36,6 +38,7 @@ class SplitData:
     labels: dict[str, np.ndarray]
     split: str = ""
     fingerprint: str = ""
+    groups: dict[str, list[str | None]] = dataclasses.field(default_factory=dict)
 
 
 def load_split(
@@ -48,6 +51,7 @@ def load_split(
     validation_fraction: float = 0.1,
     max_bad_share: float = 0.05,
     cache: str = "auto",
+    clean: Clean | None = None,
 ) -> tuple[list[SplitData], list[Bad]]:
     """Loads a split of every source that has it.
 
@@ -65,6 +69,7 @@ def load_split(
         validation_fraction: share of train, from 0 up to but not including 1.
         max_bad_share: the largest share of bad records, by source, that is put up with.
         cache: "memory", "file", "none", or "auto" for memory up to 2 GiB of pixels and the file beyond.
+        clean: images to leave out, as from `read_clean`.
 
     Returns:
         One `SplitData` for each source that has the split, in the order of `sources`; and the quarantined records.
@@ -76,7 +81,7 @@ def load_split(
         raise UserError(f"split must be one of {', '.join(SPLITS)}. Received: {split!r}")
     if not 0 <= validation_fraction < 1:
         raise UserError(f"validation_fraction must be from 0 to below 1. Received: {validation_fraction}")
-    found = [(source, _records(source, split, validation_fraction)) for source in sources]
+    found = [(source, split_records(source, split, validation_fraction, clean)) for source in sources]
     parts = [(source, records) for source, records in found if records is not None]
     _check_tasks(sources, [source for source, _ in parts], tasks, split)
     for source, records in parts:
@@ -85,7 +90,8 @@ def load_split(
     data: list[SplitData] = []
     bad: list[Bad] = []
     for source, records in parts:
-        data.append(_load(source, split, records, image_size, cache_dir, mode))
+        part, records = _load(source, split, records, image_size, cache_dir, mode)
+        data.append(part)
         _check_share(source.name, split, records, max_bad_share)
         _tell(source.name, split, records)
         bad += records.bad
@@ -116,35 +122,35 @@ def in_validation(images: Sequence[str], fraction: float, identities: Sequence[s
     return hashes < max(fraction, np.nextafter(hashes.min(), 1))
 
 
-def _records(source: Source, split: str, fraction: float) -> Records | None:
-    """The source's records of the split, None where it has no such split."""
+def split_records(source: Source, split: str, fraction: float, clean: Clean | None = None) -> Records | None:
+    """The source's records of the split, cut off train or its own; None where it has no such split."""
+
+    def own_records(name: str) -> Records:
+        records = source.records(name)
+        return clean.filter(source.name, name, records) if clean else records
+
     own = source.splits()
     cut = "train" in own and "validation" not in own and fraction > 0 and split != "test"
     if not cut:
-        return source.records(split) if split in own else None
-    records = source.records("train")
+        return own_records(split) if split in own else None
+    records = own_records("train")
     wanted = in_validation(records.images, fraction, records.identities) == (split == "validation")
     bad_wanted = in_validation([bad.image for bad in records.bad], fraction) == (split == "validation")
-    return Records(
-        [image for image, take in zip(records.images, wanted, strict=True) if take],
-        {task: values[wanted] for task, values in records.labels.items()},
-        [dataclasses.replace(bad, split=split) for bad, take in zip(records.bad, bad_wanted, strict=True) if take],
-    )
+    bad = [dataclasses.replace(bad, split=split) for bad, take in zip(records.bad, bad_wanted, strict=True) if take]
+    return records.take(np.flatnonzero(wanted).tolist(), bad)
 
 
 def _load(
     source: Source, split: str, records: Records, size: int, cache_dir: str | pathlib.Path | None, mode: str
-) -> SplitData:
-    """Loads the pixels; images that turn out bad move from the records' good ones to `records.bad`."""
+) -> tuple[SplitData, Records]:
+    """Loads the pixels; in the records that it returns, images that turned out bad are among the bad ones."""
     fingerprint = source.fingerprint(records.images, size)
     pixels, reasons = pixel_cache.load_pixels(source, records.images, size, fingerprint, cache_dir, mode)
-    records.bad += [Bad(source.name, split, records.images[i], reason) for i, reason in sorted(reasons.items())]
-    good = [i for i in range(len(records.images)) if i not in reasons]
-    records.images = [records.images[i] for i in good]
-    records.labels = {task: values[good] for task, values in records.labels.items()}
+    bad = [Bad(source.name, split, records.images[i], reason) for i, reason in sorted(reasons.items())]
+    records = records.take([i for i in range(len(records.images)) if i not in reasons], records.bad + bad)
     labels = (f"{task} {values.tobytes().hex()}" for task, values in records.labels.items())
     whole = digest([fingerprint, *records.images, *labels])
-    return SplitData(source.name, pixels, records.images, records.labels, split, whole)
+    return SplitData(source.name, pixels, records.images, records.labels, split, whole, records.groups), records
 
 
 def _check_tasks(sources: Sequence[Source], used: Sequence[Source], tasks: Iterable[str], split: str) -> None:

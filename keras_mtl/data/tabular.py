@@ -1,31 +1,27 @@
-"""CSV files: a column `image`, one column for each task, and who is pictured where that is known."""
+"""Tables of images and labels: CSV, JSON lines, parquet, and data frames from Python."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import pathlib
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
 
-from keras_mtl.data.source import SPLITS, Records, Source
+from keras_mtl.data.columns import check_options
+from keras_mtl.data.table import Row, TableFile, TableSource
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
 
-MISSING = ("", "na", "n/a", "nan", "null")
-IDENTITY = "identity"
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SURPLUS = "<surplus>"
 
 
-class CsvSource(Source):
-    """A CSV for each split (`{split}` in its path), or one with a column `split`, else all train. `csv:PATH`.
-
-    Images are named relative to the data folder where one is given and the CSV lies in it, else to the CSV's own
-    folder. An empty label (or NA, NaN, null) is a missing one. A column `identity`, where there is one and it is no
-    task's, names who is pictured, or a group of near-duplicates; empty for unknown.
-
-    Args:
-        name, tasks, path, base: as for `Source`.
+class CsvSource(TableFile):
+    """A CSV in UTF-8 with a first line of column names. `csv:PATH`; columns and options as for `TableFile`.
 
     Raises:
         UserError: no such file, an unreadable or an empty one, no column `image`, or none for a wanted task.
@@ -33,75 +29,147 @@ class CsvSource(Source):
 
     description = "pictures and labels listed in a CSV"
 
-    def __init__(self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None):
-        super().__init__(name, tasks, path, base=base)
-        self.tables = {split: self.root / table for split, table in self.split_paths("file").items()}
-        columns = {split: self._columns(table) for split, table in self.tables.items()}
-        table = next(iter(self.tables.values())).resolve()
-        if base is None or not table.is_relative_to(self.root):
-            self.root = table.parent
-        self.by_column = "{split}" not in path and "split" in columns["train"]
-        self._identified = {split for split in columns if IDENTITY in columns[split] and IDENTITY not in self.tasks}
-        self._splits = tuple(self.tables)
-        if self.by_column:
-            used = {self._split(row, line) for line, row in self._rows(self.tables["train"])}
-            self._splits = tuple(split for split in SPLITS if split in used)
-
-    def splits(self) -> tuple[str, ...]:
-        return self._splits
-
-    def records(self, split: str) -> Records:
-        records = self.collect(split, self._entries(split))
-        if self._file(split) in self._identified:
-            rows = self._rows(self.tables[self._file(split)])
-            known = {(row["image"] or "").strip(): (row[IDENTITY] or "").strip() for _, row in rows}
-            records.identities = [known[image] or None for image in records.images]
-        return records
-
-    def _entries(self, split: str) -> Iterator[tuple[str, dict[str, object] | str]]:
-        for line, row in self._rows(self.tables[self._file(split)]):
-            if self.by_column and self._split(row, line) != split:
-                continue
-            image = (row["image"] or "").strip()
-            if not image:
-                yield f"(line {line})", "no image is named"
-            elif _SURPLUS in row:
-                yield image, f"line {line} has more fields than the first line"
-            else:
-                yield image, {task: _label(row[task]) for task in self.tasks}
-
-    def _file(self, split: str) -> str:
-        """Of which of `tables` a split's rows are."""
-        return "train" if self.by_column else split
-
-    def _split(self, row: dict[str, str], line: int) -> str:
-        value = (row["split"] or "").strip()
-        if value not in SPLITS:
-            raise UserError(
-                f"{self.tables['train']}, line {line}: split must be {', '.join(SPLITS)}. Received: {value!r}"
-            )
-        return value
-
-    def _columns(self, table: pathlib.Path) -> list[str]:
-        with _opened(table) as lines:
+    def read_columns(self, table: pathlib.Path) -> list[str]:
+        with _opened(table, "a CSV") as lines:
             columns = next(csv.reader(lines), [])
         if not any(columns):
             raise UserError(f"{table} is empty, expected a line of column names: image, {', '.join(self.tasks)}")
-        for wanted in ("image", *self.tasks):
-            if columns.count(wanted) != 1:
-                number = "no column" if wanted not in columns else "more than one column"
-                raise UserError(f"{table} has {number} {wanted!r}; its columns are: {', '.join(columns)}")
         return columns
 
-    def _rows(self, table: pathlib.Path) -> Iterator[tuple[int, dict[str, str]]]:
-        with _opened(table) as lines:
+    def read_rows(self, table: pathlib.Path, columns: Sequence[str]) -> Iterator[Row]:
+        with _opened(table, "a CSV") as lines:
             reader = csv.DictReader(lines, restkey=_SURPLUS)
             for row in reader:
-                yield reader.line_num, row
+                line = reader.line_num
+                problem = f"line {line} has more fields than the first line" if _SURPLUS in row else ""
+                yield Row(line, row, problem)
+
+
+class JsonLinesSource(TableFile):
+    """A JSON object in each line, whose keys are the columns (https://jsonlines.org). `jsonl:PATH`.
+
+    A record may lack keys: what it lacks is missing. Columns and options as for `TableFile`.
+
+    Raises:
+        UserError: no such file, an unreadable one, one without an object, or a column that no object has.
+    """
+
+    description = "pictures and labels listed in JSON lines"
+
+    def read_columns(self, table: pathlib.Path) -> list[str]:
+        columns: dict[str, None] = {}
+        for row in self.read_rows(table, ()):
+            columns.update(dict.fromkeys(row.values))
+        if not columns:
+            raise UserError(f"{table} has no JSON object, expected one in each line: image, {', '.join(self.tasks)}")
+        return list(columns)
+
+    def read_rows(self, table: pathlib.Path, columns: Sequence[str]) -> Iterator[Row]:
+        with _opened(table, "text") as lines:
+            for number, text in enumerate(lines, 1):
+                if not text.strip():
+                    continue
+                try:
+                    values = json.loads(text)
+                except ValueError:
+                    values = None
+                if isinstance(values, dict):
+                    yield Row(number, values)
+                else:
+                    yield Row(number, {}, f"line {number} is not a JSON object")
+
+
+class ParquetSource(TableFile):
+    """A parquet file, of which only the columns that are used are read. `parquet:PATH`.
+
+    Columns and options as for `TableFile`.
+
+    Raises:
+        UserError: no such file, an unreadable one, no column `image`, or none for a wanted task.
+    """
+
+    description = "pictures and labels listed in a parquet file"
+
+    def read_columns(self, table: pathlib.Path) -> list[str]:
+        return self._opened(table).schema_arrow.names
+
+    def read_rows(self, table: pathlib.Path, columns: Sequence[str]) -> Iterator[Row]:
+        line = 0
+        for batch in self._opened(table).iter_batches(columns=list(columns)):
+            for values in batch.to_pylist():
+                line += 1
+                yield Row(line, values)
+
+    @staticmethod
+    def _opened(table: pathlib.Path):
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            return pyarrow.parquet.ParquetFile(table)
+        except pyarrow.ArrowException as error:
+            raise UserError(f"{table} is not a parquet file: {' '.join(str(error).split())}") from None
+        except OSError as error:
+            raise UserError(f"{table} can't be read: {error.strerror or error}") from None
+
+
+class DataFrameSource(TableSource):
+    """A pandas data frame: a row for each image.
+
+    Args:
+        name: unique among the sources of a run.
+        tasks: the tasks wanted from it, by name.
+        frame: its rows; a column `split`, where there is one, names each row's split, else all are train.
+        columns: which columns hold what, where they aren't named `image`, as the tasks, `split`, `identity` and
+            `group`: {"image": "photos/{user}.jpg", "age": "years", "group": ["region", "camera"]}.
+        base: the folder that images are relative to; None for the working directory.
+
+    Raises:
+        UserError: a column that isn't there, or a split that isn't one.
+
+    Example:
+        >>> import pandas as pd
+        >>> from keras_mtl import tasks
+        >>> frame = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "age": [30, None]})
+        >>> source = DataFrameSource("mine", tasks.select_tasks(["age"]), frame, columns={"image": "file"})
+        >>> records = source.records("train")
+        >>> records.images, [bad.image for bad in records.bad]
+        (['a.jpg'], ['b.jpg'])
+    """
+
+    description = "pictures and labels listed in a data frame"
+
+    def __init__(
+        self,
+        name: str,
+        tasks: dict[str, Task],
+        frame: pd.DataFrame,
+        *,
+        columns: Mapping[str, str | Sequence[str]] | None = None,
+        base: str | pathlib.Path | None = None,
+    ):
+        options = {key: [value] if isinstance(value, str) else list(value) for key, value in (columns or {}).items()}
+        check_options(options, list(tasks))
+        super().__init__(
+            name, tasks, "", {"train": frame}, options, base=pathlib.Path(base).expanduser() if base else None
+        )
+
+    def read_columns(self, table: pd.DataFrame) -> list[str]:
+        return [str(column) for column in table.columns]
+
+    def read_rows(self, table: pd.DataFrame, columns: Sequence[str]) -> Iterator[Row]:
+        used = table.loc[:, [str(column) in columns for column in table.columns]].astype(object)
+        used = used.where(used.notna(), None)
+        names = [str(column) for column in used.columns]
+        for line, values in enumerate(used.itertuples(index=False, name=None), 1):
+            yield Row(line, dict(zip(names, values, strict=True)))
+
+    def title(self, table: pd.DataFrame) -> str:
+        return f"The data frame of the source {self.name}"
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[TextIO]:
+def _opened(path: pathlib.Path, what: str) -> Iterator[TextIO]:
     """A text file; what goes wrong while it is read becomes one clear line that names it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -109,8 +177,4 @@ def _opened(path: pathlib.Path) -> Iterator[TextIO]:
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a CSV in UTF-8: {error}") from None
-
-
-def _label(text: str | None) -> str | None:
-    return None if text is None or text.strip().lower() in MISSING else text.strip()
+        raise UserError(f"{path} is not {what} in UTF-8: {error}") from None

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from keras_mtl.data.clean import splits_note
 from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.evaluation.predictions import predict_split, write_predictions
@@ -29,6 +30,7 @@ def evaluate_run(
     *,
     sources: Sequence[str] = (),
     data_dir: str = "",
+    clean: str = "",
     batch_size: int = 64,
     resamples: int = 2000,
     confidence: float = 0.95,
@@ -45,14 +47,16 @@ def evaluate_run(
         split: "train", "validation" or "test".
         sources: other sources than the training's, in the form of its `--sources`.
         data_dir: the folder that their relative paths start from; empty for the training's.
+        clean: the folder of a clean split; empty for the training's, if any.
         batch_size: images at once.
         resamples, confidence, seed: of the bootstrap intervals over images.
         tell: takes the table; `print` by default.
 
     Returns:
-        The split's entry: `images`, `quarantined`, `sources`, `drawn` (those of them that are drawn, not photos),
-        `confidence`, `resamples`, and `tasks` by name, each with `kind`, `images` (labelled ones) and `metrics`
-        {name: {value, low, high, undefined}}; `by_source` where several sources label the task.
+        The split's entry: `images`, `quarantined`, `splits` ("as given" or "clean: ..."), `sources`, `drawn` (those of
+        them that are drawn, not photos), `confidence`, `resamples`, and `tasks` by name, each with `kind`, `images`
+        (labelled ones) and `metrics` {name: {value, low, high, undefined}}; `by_source` where several sources label
+        the task.
 
     Raises:
         ValueError: no run or model there, no source with that split, or too many bad records.
@@ -61,7 +65,12 @@ def evaluate_run(
     model, config = folder.load_model(), folder.config()
     result, frame, bad = evaluate_model(
         model,
-        dataclasses.replace(config, sources=tuple(sources) or config.sources, data_dir=data_dir or config.data_dir),
+        dataclasses.replace(
+            config,
+            sources=tuple(sources) or config.sources,
+            data_dir=data_dir or config.data_dir,
+            clean=clean or config.clean,
+        ),
         split,
         batch_size=batch_size,
         resamples=resamples,
@@ -107,6 +116,7 @@ def evaluate_model(
     result = {
         "images": len(frame),
         "quarantined": len(bad),
+        "splits": splits_note(config.clean),
         "sources": [part.source for part in data],
         "drawn": [part.source for part in data if part.source in drawn],
         "confidence": confidence,

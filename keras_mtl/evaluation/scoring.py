@@ -42,7 +42,9 @@ def report(result: dict, tasks: Mapping[str, Task], *, run: str, split: str) -> 
     """A result of `evaluate_run` as text: what was scored, then a line for each task and metric."""
     lines = [
         f"{run} on split {split!r}: {result['images']:,} images of {', '.join(result['sources'])}; "
-        f"{result['quarantined']:,} quarantined" + (" (see quarantine.csv)" if result["quarantined"] else "")
+        f"{result['quarantined']:,} quarantined"
+        + (" (see quarantine.csv)" if result["quarantined"] else "")
+        + f"; {result['splits']}"
     ]
     if result["drawn"]:
         lines.append(DRAWN.format(sources=", ".join(result["drawn"])))

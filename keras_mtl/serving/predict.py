@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json
-from keras_mtl.serving.photos import find_photos, read_photo
+from keras_mtl.photos import find_photos, read_photo
 from keras_mtl.serving.versions import DESCRIPTION_FILE, resolve
 from keras_mtl.table import aligned
 
@@ -78,25 +78,67 @@ def load_exported(path: str | pathlib.Path) -> ExportedModel:
     return ExportedModel(resolve(path))
 
 
-def predict_photos(model: ExportedModel, photos: Sequence[str], *, batch_size: int = 32) -> Iterator[dict]:
+Read = Callable[[str], tuple[bytes, dict]]
+"""From a photo's path to what is predicted of it, JPEG or PNG, and what more is to be told of it."""
+
+
+def read_whole(path: str) -> tuple[bytes, dict]:
+    """A photo as it is. Raises OSError, ValueError as `read_photo`."""
+    return read_photo(path), {}
+
+
+def face_reader(margin: float) -> Read:
+    """Reads the largest face of a photo, cropped by the code that `keras_mtl.prepare` crops with.
+
+    Tells `box`, the face's left, top, right and bottom in pixels of the upright photo, and `faces`, their number.
+
+    Raises:
+        UserError: the package `mtcnn` isn't installed.
+    """
+    # Here and not above: who predicts cropped faces needs none of it.
+    from keras_mtl.data.faces.crops import Cropping, crop_face
+    from keras_mtl.data.faces.detect import load_detector
+
+    detect, cropping = load_detector(), Cropping(margin=margin)
+
+    def read(path: str) -> tuple[bytes, dict]:
+        faces, crop = crop_face(pathlib.Path(path).read_bytes(), detect, cropping)
+        if crop is None:
+            raise ValueError("no face is found")
+        return crop, {"box": [round(side) for side in faces[0].box], "faces": len(faces)}
+
+    return read
+
+
+def predict_photos(
+    model: ExportedModel, photos: Sequence[str], *, batch_size: int = 32, read: Read = read_whole
+) -> Iterator[dict]:
     """Predicts photo files, in order.
 
     Yields:
-        For each photo `image`, its path, and what `ExportedModel.predict_bytes` gives; or `image` and `error`,
-        why it can't be read.
+        For each photo `image`, its path, what `read` tells of it, and what `ExportedModel.predict_bytes` gives; or
+        `image` and `error`, why it can't be read.
     """
     for start in range(0, len(photos), batch_size):
-        names, entries, encoded = photos[start : start + batch_size], {}, {}
+        names, entries, encoded, told = photos[start : start + batch_size], {}, {}, {}
         for name in names:
             try:
-                encoded[name] = read_photo(name)
+                encoded[name], told[name] = read(name)
             except (OSError, ValueError) as error:
                 entries[name] = {"error": _reason(error)}
         entries.update(_predict_batch(model, encoded))
-        yield from ({"image": name, **entries[name]} for name in names)
+        yield from ({"image": name, **told.get(name, {}), **entries[name]} for name in names)
 
 
-def predict_and_print(*, model: str, photos: Sequence[str], format: str = "auto", batch_size: int = 32) -> int:
+def predict_and_print(
+    *,
+    model: str,
+    photos: Sequence[str],
+    format: str = "auto",
+    batch_size: int = 32,
+    detect: bool = False,
+    margin: float = 0.0,
+) -> int:
     """Prints the predictions for photos; what `keras_mtl.predict` does.
 
     Args:
@@ -104,20 +146,23 @@ def predict_and_print(*, model: str, photos: Sequence[str], format: str = "auto"
         photos: image files and folders.
         format: "json" (one object a line), "table", or "auto": a table if stdout is a terminal.
         batch_size: photos at once.
+        detect: whether to predict the largest face of each photo, cropped, and not the whole photo.
+        margin: what is added around that face, as the model's training crops were made.
 
     Returns:
-        0, or 1 if a photo could not be read.
+        0, or 1 if a photo could not be read, or has no face.
 
     Raises:
-        UserError: no model or no photo there.
+        UserError: no model or no photo there, or the package that detects faces isn't.
     """
     if not model:
         raise UserError("No model given: --model=saved_models/NAME")
     files, exported = find_photos(photos), load_exported(model)
+    read = face_reader(margin) if detect else read_whole
     print(f"Note: {exported.description['limits']}", file=sys.stderr)
     as_table = format == "table" or (format == "auto" and sys.stdout.isatty())
     entries, failed = [], False
-    for entry in predict_photos(exported, files, batch_size=batch_size):
+    for entry in predict_photos(exported, files, batch_size=batch_size, read=read):
         if "error" in entry:
             failed = True
             print(f"Warning: {entry['image']}: {entry['error']}", file=sys.stderr)

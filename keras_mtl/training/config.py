@@ -41,6 +41,12 @@ class Config:
         "Folder that relative paths start from, and images in a CSV inside it; default: $KERAS_MTL_DATA, else here.",
         DATA,
     )
+    clean: str = flag(
+        "",
+        "Folder of a clean split, from keras_mtl.audit --write_clean: its ledger's images are left out. Empty: the "
+        "splits as given.",
+        DATA,
+    )
     image_size: int = flag(64, "Height and width in pixels that images are resized to.", DATA, low=32)
     validation_fraction: float = flag(
         0.1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
+from keras_mtl.data.clean import read_clean
 from keras_mtl.data.source import Bad, Source
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import SplitData, load_split
@@ -41,6 +42,7 @@ def load_configured_split(
         validation_fraction=config.validation_fraction,
         max_bad_share=config.max_bad_share,
         cache=config.cache,
+        clean=read_clean(config.clean),
     )
 
 

@@ -21,6 +21,7 @@ def test_report_shows_units_intervals_numbers_and_what_is_missing():
     result = {
         "images": 1200,
         "quarantined": 0,
+        "splits": "as given",
         "sources": ["faces"],
         "drawn": [],
         "confidence": 0.9,

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from keras_mtl.models import build_model
+from keras_mtl.photos import find_photos, read_photo
 from keras_mtl.serving.export import export_model
-from keras_mtl.serving.photos import find_photos, read_photo
 from keras_mtl.serving.predict import load_exported, predict_and_print, predict_photos
 
 # Runs the command and prints on stderr which modules of this package it took.

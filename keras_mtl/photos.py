@@ -1,4 +1,4 @@
-"""Photo files as the exported model takes them: found, read, upright, JPEG or PNG."""
+"""Photo files as models and detectors take them: found, read, upright."""
 
 from __future__ import annotations
 
@@ -46,16 +46,36 @@ def read_photo(path: str | pathlib.Path) -> bytes:
         OSError, ValueError: it can't be read, is no image, or would take too much memory.
     """
     data = pathlib.Path(path).read_bytes()
-    try:
-        photo = PIL.Image.open(io.BytesIO(data))
-    except PIL.UnidentifiedImageError:
-        raise ValueError("is no image") from None
-    except PIL.Image.DecompressionBombError as error:
-        raise ValueError(str(error)) from None
-    with photo:
+    with _opened(data) as photo:
         upright = photo.getexif().get(ORIENTATION, 1) == 1
         if upright and photo.format in ("JPEG", "PNG") and photo.mode != "CMYK":
             return data
         encoded = io.BytesIO()
-        PIL.ImageOps.exif_transpose(photo).convert("RGB").save(encoded, "PNG", compress_level=1)
+        _upright(photo).save(encoded, "PNG", compress_level=1)
         return encoded.getvalue()
+
+
+def decode_photo(data: bytes) -> PIL.Image.Image:
+    """An encoded photo as an RGB image, upright.
+
+    Raises:
+        OSError, ValueError: it is damaged, no image, or would take too much memory.
+    """
+    with _opened(data) as photo:
+        return _upright(photo)
+
+
+def _opened(data: bytes) -> PIL.Image.Image:
+    try:
+        return PIL.Image.open(io.BytesIO(data))
+    except PIL.UnidentifiedImageError:
+        raise ValueError("is no image") from None
+    except PIL.Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
+
+
+def _upright(photo: PIL.Image.Image) -> PIL.Image.Image:
+    try:
+        return PIL.ImageOps.exif_transpose(photo).convert("RGB")
+    except SyntaxError as error:  # So Pillow calls a damaged PNG.
+        raise ValueError(f"is damaged: {error}") from None

@@ -1,0 +1,71 @@
+"""What one split of one source holds, in plain data: images, labels, classes, forms, and the records that are bad."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from keras_mtl.data.audit.pictures import Pictures
+from keras_mtl.data.source import Bad, Records
+from keras_mtl.tasks import Task
+
+
+def split_facts(records: Records, pictures: Pictures, tasks: Mapping[str, Task], bad: Sequence[Bad]) -> dict:
+    """The facts of a split.
+
+    Args:
+        records: its good records, n of them.
+        pictures: of the n images.
+        tasks: those that the source labels.
+        bad: its quarantined records, images that can't be read among them.
+
+    Returns:
+        `images`; `forms` {size, mode and format: count}; `bad` {reason: count}; `identities`, how many people are
+        known; and `tasks`: by name `labelled` and `labels` {label: count} in order.
+    """
+    reasons = collections.Counter("no label" if one.unlabelled else one.reason for one in bad)
+    forms = collections.Counter(form for form in pictures.forms if form)
+    return {
+        "images": len(records.images) - len(pictures.unreadable),
+        "forms": dict(forms.most_common()),
+        "bad": dict(reasons.most_common()),
+        "identities": len({one for one in records.identities or () if one}),
+        "tasks": {name: _label_facts(task, records.labels[name]) for name, task in tasks.items()},
+    }
+
+
+def _label_facts(task: Task, values: np.ndarray) -> dict:
+    known = values[~np.isnan(values)]
+    counts = collections.Counter(known.tolist())
+    if task.classes:
+        return {"labelled": len(known), "labels": {name: counts[float(i)] for i, name in enumerate(task.classes)}}
+    return {"labelled": len(known), "labels": {f"{value:g}": counts[value] for value in sorted(counts)}}
+
+
+def classes_of(facts: Mapping[str, Mapping], task: str, split: str) -> list[str]:
+    """Labels of a task that occur in a split of any source.
+
+    Args:
+        facts: by source, its split facts by split.
+    """
+    found: dict[str, None] = {}
+    for splits in facts.values():
+        labels = splits.get(split, {"tasks": {}})["tasks"].get(task, {"labels": {}})["labels"]
+        found.update(dict.fromkeys(label for label, count in labels.items() if count))
+    return sorted(found, key=_order)
+
+
+def unseen_in_training(facts: Mapping[str, Mapping], task: str) -> list[str]:
+    """Labels of a task that occur in a test split and in no training split."""
+    trained = set(classes_of(facts, task, "train"))
+    return [label for label in classes_of(facts, task, "test") if label not in trained]
+
+
+def _order(label: str) -> tuple[float, str]:
+    try:
+        return float(label), ""
+    except ValueError:
+        return math.inf, label

@@ -1,0 +1,73 @@
+"""What the audit looks at of each image: a small grey picture, a hash of its pixels, its size and mode."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import PIL.Image
+
+from keras_mtl.data.source import Source
+
+SIDE = 64
+"""Height and width of the small pictures."""
+
+Facts = tuple[np.ndarray, str, str]
+
+
+@dataclasses.dataclass
+class Pictures:
+    """Facts on n images.
+
+    Attributes:
+        grey: uint8 [n, SIDE, SIDE]; what isn't square is squeezed. Zeros where an image can't be read.
+        hashes: of size and RGB pixels: equal for images that are equal to the pixel, however they are stored.
+        forms: such as "200x200 RGB JPEG".
+        unreadable: why, by position.
+    """
+
+    grey: np.ndarray
+    hashes: list[str]
+    forms: list[str]
+    unreadable: dict[int, str]
+
+
+def read_pictures(source: Source, images: Sequence[str]) -> Pictures:
+    """Reads the named images of a source, on all cores."""
+    found = Pictures(np.zeros([len(images), SIDE, SIDE], np.uint8), [""] * len(images), [""] * len(images), {})
+    if source.drawn:
+        pixels, found.unreadable = source.decode(images, SIDE)
+        good = [i for i in range(len(images)) if i not in found.unreadable]
+        facts = [_facts(PIL.Image.fromarray(picture)) for picture in pixels]
+    else:
+        # Pillow decodes outside of Python's lock, so threads are enough.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            read = list(pool.map(lambda image: _read(source, image), images))
+        found.unreadable = {i: entry for i, entry in enumerate(read) if isinstance(entry, str)}
+        good = [i for i in range(len(images)) if i not in found.unreadable]
+        facts = [entry for entry in read if not isinstance(entry, str)]
+    for i, (grey, hashed, form) in zip(good, facts, strict=True):
+        found.grey[i], found.hashes[i], found.forms[i] = grey, hashed, form
+    return found
+
+
+def _read(source: Source, image: str) -> Facts | str:
+    try:
+        with PIL.Image.open(io.BytesIO(source.encoded([image])[0])) as picture:
+            return _facts(picture)
+    except PIL.UnidentifiedImageError:
+        return "not a readable image"
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        return getattr(error, "strerror", None) or f"not a readable image: {str(error)[:100]}"
+
+
+def _facts(picture: PIL.Image.Image) -> Facts:
+    form = f"{picture.width}x{picture.height} {picture.mode} {picture.format or 'drawn'}"
+    colour = picture.convert("RGB")
+    hashed = hashlib.sha256(f"{picture.size}".encode() + colour.tobytes()).hexdigest()[:32]
+    return np.asarray(colour.convert("L").resize((SIDE, SIDE), PIL.Image.Resampling.BOX)), hashed, form

@@ -1,0 +1,74 @@
+"""An audit as text: what the command prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from keras_mtl.data.audit.audit import Audit
+from keras_mtl.data.audit.facts import classes_of, unseen_in_training
+from keras_mtl.table import aligned
+
+
+def as_text(audit: Audit) -> str:
+    """Tables of splits and duplicates, the classes in the form of a Python session, and what is wrong, in words."""
+    return "\n\n".join(part for part in (_splits(audit), *_classes(audit), _duplicates(audit), _wrong(audit)) if part)
+
+
+def task_names(audit: Audit) -> list[str]:
+    """The tasks that any source labels, in order."""
+    every = (task for splits in audit.facts.values() for facts in splits.values() for task in facts["tasks"])
+    return list(dict.fromkeys(every))
+
+
+def _splits(audit: Audit) -> str:
+    rows: list[tuple] = [("source", "split", "images", "labelled", "bad", "sizes and modes")]
+    for source, splits in audit.facts.items():
+        for split, facts in splits.items():
+            labelled = ", ".join(f"{task} {found['labelled']:,}" for task, found in facts["tasks"].items())
+            forms = [f"{form} ({count:,})" for form, count in list(facts["forms"].items())[:3]]
+            more = len(facts["forms"]) - len(forms)
+            forms += [f"{more} more"] * bool(more)
+            bad = sum(facts["bad"].values())
+            rows.append((source, split, f"{facts['images']:,}", labelled, f"{bad:,}", ", ".join(forms)))
+    return aligned(rows, right=(2, 4))
+
+
+def _classes(audit: Audit) -> Iterable[str]:
+    for task in task_names(audit):
+        train, valid, test = (classes_of(audit.facts, task, split) for split in ("train", "validation", "test"))
+        unseen = unseen_in_training(audit.facts, task)
+        lines = [
+            f"{task}:",
+            f"  train_classes = [{', '.join(train)}]",
+            f"  len(train_classes) = {len(train)}",
+            f"  valid_classes = [{', '.join(valid)}]",
+            f"  test_classes = [{', '.join(test)}]",
+            f"  in test and never in train: {', '.join(unseen) or 'none'}",
+        ]
+        yield "\n".join(lines)
+
+
+def _duplicates(audit: Audit) -> str:
+    if not audit.duplicates:
+        return "Duplicates: none"
+    leaking, conflicting = audit.count(audit.leaking), audit.count([pair for pair, _ in audit.conflicting])
+    rows: list[tuple] = [("pairs of duplicates", "exact", "near", "labels differ", "")]
+    for place, kinds in audit.count(audit.duplicates).items():
+        differing = sum(conflicting.get(place, {}).values())
+        rows.append((place, kinds.get("exact", 0), kinds.get("near", 0), differing, "LEAK" if place in leaking else ""))
+    images = {i for pair in audit.leaking for i in pair[:2] if audit.images[i].split == "test"}
+    total = sum(image.split == "test" for image in audit.images)
+    text = f"{len(images):,} of {total:,} test images are in train or validation as well, of some source"
+    return f"{aligned([tuple(map(str, row)) for row in rows], right=(1, 2, 3))}\n\n{text}" + (
+        f"; a clean split is without {len(audit.removed):,} images of {audit.side}" if audit.removed else ""
+    )
+
+
+def _wrong(audit: Audit) -> str:
+    lines = [
+        f"Bad record in {one.source}, {one.split}: {one.image}: {one.reason}" for one in audit.bad if not one.unlabelled
+    ]
+    shown = lines[:20] + [f"... and {len(lines) - 20:,} more in quarantine.csv"] * (len(lines) > 20)
+    for source, people in audit.shared_identities.items():
+        shown.append(f"{source}: {len(people):,} people are in test and in train or validation")
+    return "\n".join(shown)

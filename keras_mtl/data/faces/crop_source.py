@@ -1,0 +1,205 @@
+"""All photos of a source cropped to their faces, in parallel and so that a killed run goes on where it stopped.
+
+The folder that this makes holds `faces/`, the crops; `labels.csv`, whose columns are `image`, `photo` and what the
+source knows of it (`split`, `identity`, groups, a label for each task); `faces.jsonl`, what was found in each photo;
+`no_face.csv` and `several_faces.csv`, photos where not just one face was found; `bad.csv`, what can't be used;
+and `settings.json`, how the crops were made.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_mtl.data.faces.children import map_in_children
+from keras_mtl.data.faces.crops import Cropping, crop_face
+from keras_mtl.data.faces.detect import Detector, load_detector
+from keras_mtl.data.faces.inventory import handle, name_crops
+from keras_mtl.data.faces.journal import Found, Journal
+from keras_mtl.data.source import Records, Source
+from keras_mtl.errors import UserError
+from keras_mtl.files import read_json, replacing, write_json
+from keras_mtl.tasks import Task
+
+_TELL_EVERY = 10.0  # Seconds.
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """How many photos a source has, and how many of them have a crop, no face, several faces, or can't be used."""
+
+    photos: int
+    crops: int
+    no_face: int
+    several: int
+    bad: int
+
+
+def crop_source(
+    source: Source,
+    folder: pathlib.Path,
+    cropping: Cropping,
+    *,
+    jobs: int,
+    load: Callable[[], Detector] = load_detector,
+) -> Counts:
+    """Writes the folder described above; what is there already, of the same photos, is left as it is.
+
+    Args:
+        source: whose photos; with labels or none.
+        folder: where to.
+        cropping: how.
+        jobs: child processes.
+        load: makes the detector in each of them; a function at the top of a module.
+
+    Raises:
+        UserError: the folder was made with other settings, or the source has no photos.
+        RuntimeError: a child process failed.
+    """
+    if source.drawn:
+        raise UserError(f"Source {source.name} is drawn, face by face: there are no photos to look for faces in")
+    _keep_settings(folder, cropping)
+    records = {split: source.records(split) for split in source.splits()}
+    photos = list(dict.fromkeys(photo for part in records.values() for photo in part.images))
+    crops = {photo: f"faces/{crop}" for photo, crop in name_crops(photos).items()}
+    for left in (folder / "faces").rglob(".writing-*"):  # By a run that was killed.
+        left.unlink()
+    journal = Journal(folder / "faces.jsonl")
+    with journal.adding() as add:
+        found = map_in_children(
+            _work, (load, cropping), _jobs(source, folder, crops, journal), min(jobs, len(photos)) or 1
+        )
+        for one in _told(found, source.name, len(photos)):
+            add(one)
+    journal.rewrite(photos)
+    return _write_lists(source, folder, records, crops, journal)
+
+
+def _keep_settings(folder: pathlib.Path, cropping: Cropping) -> None:
+    path, settings = folder / "settings.json", dataclasses.asdict(cropping)
+    if not path.exists():
+        write_json(path, settings)
+    elif (before := read_json(path)) != settings:
+        shown = ", ".join(f"{name}={value}" for name, value in before.items())
+        raise UserError(f"{folder} holds crops that were made with {shown}: choose the same, or another --out")
+
+
+def _jobs(source: Source, folder: pathlib.Path, crops: dict[str, str], journal: Journal) -> Iterator[tuple]:
+    """The photos that are not done yet. One that couldn't be used is tried again: it may have been mended."""
+    before = dict(journal.found)
+    for photo, crop in crops.items():
+        stamp, content = handle(source, photo)
+        done = before.get(photo)
+        if done is None or done.stamp != stamp or done.problem or (done.cropped and not (folder / crop).exists()):
+            yield photo, stamp, content, folder / crop
+
+
+def _work(load: Callable[[], Detector], cropping: Cropping) -> Callable[[tuple], Found]:
+    """What a child process does with a photo."""
+    detect = load()
+
+    def work(job: tuple[str, str, pathlib.Path | bytes, pathlib.Path]) -> Found:
+        photo, stamp, content, crop = job
+        try:
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            faces, encoded = crop_face(data, detect, cropping)
+        except (OSError, ValueError) as error:
+            crop.unlink(missing_ok=True)
+            return Found(photo, stamp, problem=_reason(error))
+        if encoded is None:
+            crop.unlink(missing_ok=True)
+        else:
+            with replacing(crop) as beside:
+                beside.write_bytes(encoded)
+        return Found(photo, stamp, tuple(faces), cropped=encoded is not None)
+
+    return work
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__).splitlines()[0]
+
+
+def _told(found: Iterable[Found], name: str, total: int) -> Iterator[Found]:
+    """The same, telling now and then how far it is."""
+    start = told = time.monotonic()
+    for count, one in enumerate(found, 1):
+        yield one
+        now = time.monotonic()
+        if now - told > _TELL_EVERY:
+            told = now
+            print(f"{name}: {count} of up to {total} photos, {count / (now - start):.1f}/s", file=sys.stderr)
+
+
+def _write_lists(
+    source: Source, folder: pathlib.Path, records: dict[str, Records], crops: dict[str, str], journal: Journal
+) -> Counts:
+    found = journal.found
+    several = [one for one in found.values() if len(one.faces) > 1]
+    no_face = [one.photo for one in found.values() if not one.faces and not one.problem]
+    bad = [(bad.image, bad.split, bad.reason) for part in records.values() for bad in part.bad]
+    unusable = [
+        (photo, split if source.tasks else "", found[photo].problem)
+        for split, part in records.items()
+        for photo in dict.fromkeys(part.images)
+        if found[photo].problem
+    ]
+    write_csv(folder / "no_face.csv", ["photo"], [[photo] for photo in no_face])
+    write_csv(
+        folder / "several_faces.csv",
+        ["photo", "faces", "boxes", "crop"],
+        [[one.photo, len(one.faces), _boxes(one), crops[one.photo] if one.cropped else ""] for one in several],
+    )
+    write_csv(folder / "bad.csv", ["photo", "split", "reason"], bad + unusable)
+    kept = {photo for photo, one in found.items() if one.cropped}
+    _write_labels(folder / "labels.csv", source, records, {photo: crops[photo] for photo in kept})
+    problems = sum(bool(one.problem) for one in found.values())
+    return Counts(len(crops) + len(bad), len(kept), len(no_face), len(several), len(bad) + problems)
+
+
+def _write_labels(path: pathlib.Path, source: Source, records: dict[str, Records], crops: dict[str, str]) -> None:
+    """Crops with all that the source knows of their photos, in the order of its records."""
+    groups = list(dict.fromkeys(kind for part in records.values() for kind in part.groups))
+    known = any(part.identities for part in records.values())
+    columns = ["image", "photo"]
+    if source.tasks:
+        columns += ["split", *["identity"] * known, *groups, *source.tasks]
+    rows = []
+    for split, part in records.items():
+        for i, photo in enumerate(part.images):
+            if photo not in crops:
+                continue
+            row: list[Any] = [crops[photo], photo]
+            if source.tasks:
+                row += [split, *[part.identities[i] if part.identities else None] * known]
+                row += [part.groups[kind][i] if kind in part.groups else None for kind in groups]
+                row += [label_text(task, part.labels[name][i]) for name, task in source.declared.items()]
+            rows.append(row)
+    write_csv(path, columns, rows)
+
+
+def label_text(task: Task, value: float) -> str:
+    """A label as `Task.parse` reads it: a class's name or a number; empty for a missing one."""
+    if np.isnan(value):
+        return ""
+    return task.classes[int(value)] if task.classes else np.format_float_positional(np.float32(value), trim="-")
+
+
+def _boxes(one: Found) -> str:
+    """Left, top, right and bottom in whole pixels, the largest face first."""
+    return "; ".join(" ".join(f"{side:.0f}" for side in face.box) for face in one.faces)
+
+
+def write_csv(path: pathlib.Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table in UTF-8 under a line of column names, whole or not at all."""
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

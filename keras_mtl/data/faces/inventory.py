@@ -1,0 +1,76 @@
+"""The photos of a source: which there are, what their crops are called, and how a worker gets at one."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import zlib
+from collections.abc import Iterable
+
+from keras_mtl.data.prepared import PreparedSource
+from keras_mtl.data.source import MissingPath, Records, Source
+from keras_mtl.errors import UserError
+from keras_mtl.photos import SUFFIXES
+
+
+class PhotoFolder(Source):
+    """A folder of photos without labels; those in folders below it as well.
+
+    Raises:
+        UserError: there is no image file; MissingPath where there is no such folder.
+    """
+
+    description = "photos without labels"
+
+    def __init__(self, name: str, path: str):
+        super().__init__(name, {}, path, base=pathlib.Path(path).expanduser())
+        if not self.root.is_dir():
+            raise MissingPath(f"--photos must name folders. Received: {path!r}")
+        found = []
+        for place, _, names in os.walk(self.root, followlinks=True):
+            inside = os.path.relpath(place, self.root)
+            found += [os.path.normpath(os.path.join(inside, name)) for name in names]
+        self._photos = sorted(photo for photo in found if photo.lower().endswith(SUFFIXES))
+        if not self._photos:
+            raise UserError(f"Folder {path} holds no image file ({', '.join(SUFFIXES)})")
+
+    def splits(self) -> tuple[str, ...]:
+        return ("train",)
+
+    def records(self, split: str) -> Records:
+        return Records(list(self._photos), {}, [])
+
+
+def name_crops(photos: Iterable[str]) -> dict[str, str]:
+    """{photo: its crop's path}, relative, ending in .jpg, each another one; the photo's own name where that goes.
+
+    Example:
+        >>> name_crops(["a.jpg", "a.png", "../b/c.jpeg"])
+        {'a.jpg': 'a.jpg', 'a.png': 'a.png.jpg', '../b/c.jpeg': 'up/b/c.jpeg'}
+    """
+    crops: dict[str, str] = {}
+    taken = set()
+    for photo in photos:
+        parts = pathlib.PurePath(photo).parts
+        inside = "/".join("up" if part == ".." else part for part in parts if part not in (os.sep, "."))
+        crop = inside.encode("utf-8", "backslashreplace").decode()
+        if not crop.lower().endswith((".jpg", ".jpeg")):
+            crop += ".jpg"
+        while crop.lower() in taken:  # Some file systems don't tell A from a.
+            crop += ".jpg"
+        taken.add(crop.lower())
+        crops[photo] = crop
+    return crops
+
+
+def handle(source: Source, photo: str) -> tuple[str, pathlib.Path | bytes]:
+    """A stamp that changes when the photo does; and its file, or its bytes where it isn't a file of its own."""
+    if isinstance(source, PreparedSource):
+        (data,) = source.encoded([photo])
+        return f"{len(data)} {zlib.crc32(data)}", data
+    path = source.root / photo
+    try:
+        status = path.stat()
+    except OSError:
+        return "missing", path
+    return f"{status.st_size} {status.st_mtime_ns}", path
