@@ -68,7 +68,13 @@ def _wrong(audit: Audit) -> str:
     lines = [
         f"Bad record in {one.source}, {one.split}: {one.image}: {one.reason}" for one in audit.bad if not one.unlabelled
     ]
-    shown = lines[:20] + [f"... and {len(lines) - 20:,} more in quarantine.csv"] * (len(lines) > 20)
+    lines += [
+        f"Malformed name in {source}, {split}: {name}: {reason}"
+        for source, splits in audit.facts.items()
+        for split, facts in splits.items()
+        for name, reason in facts["malformed_names"].items()
+    ]
+    shown = lines[:20] + [f"... and {len(lines) - 20:,} more in audit.json and quarantine.csv"] * (len(lines) > 20)
     for source, people in audit.shared_identities.items():
         shown.append(f"{source}: {len(people):,} people are in test and in train or validation")
     return "\n".join(shown)
