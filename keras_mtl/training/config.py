@@ -32,7 +32,8 @@ class Config:
     sources: tuple[str, ...] = flag(
         ("drawn",),
         "Where images and labels come from: TASK=KIND:PATH with commas between, TASK+TASK=… where one source "
-        "labels several. Kinds: csv, utkface, smiles, genki4k, drawn. 'drawn' alone is the built-in set of drawn "
+        "labels several. Kinds: csv, parquet, jsonl, classes, shards, utkface, smiles, genki4k, drawn; TASK=NAME for a "
+        "published set such as fairface, whose files lie in --data_dir. 'drawn' alone is the built-in set of drawn "
         "faces (no real people), one source for each of age, gender and smile.",
         DATA,
     )

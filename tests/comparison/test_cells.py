@@ -6,6 +6,7 @@ import pytest
 
 from keras_mtl.comparison.cells import Lengths, net_name, plan, rows
 from keras_mtl.comparison.config import VARIANTS, CompareConfig
+from keras_mtl.data.clean import write_clean
 from keras_mtl.errors import UserError
 from keras_mtl.training.config import Config
 
@@ -158,3 +159,11 @@ def test_scores_and_mixes_of_all_tasks_hold_for_every_net(best_by):
 
 def test_variants_are_those_of_the_flag():
     assert {row.variant for row in rows(CompareConfig())} == set(VARIANTS)
+
+
+@pytest.mark.parametrize(("side", "trained_on"), [("test", ""), ("train", "clean")])
+def test_a_clean_split_that_leaves_training_alone_takes_nets_trained_as_given(tmp_path, side, trained_on):
+    write_clean(tmp_path / "clean", side, [], {})
+    planned = cells(clean=str(tmp_path / "clean"))
+    expected = str(tmp_path / "clean") if trained_on else ""
+    assert {cell.config.clean for cell in planned.values()} == {expected}

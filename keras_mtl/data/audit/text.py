@@ -58,6 +58,8 @@ def _duplicates(audit: Audit) -> str:
         rows.append((place, kinds.get("exact", 0), kinds.get("near", 0), differing, "LEAK" if place in leaking else ""))
     images = {i for pair in audit.leaking for i in pair[:2] if audit.images[i].split == "test"}
     total = sum(image.split == "test" for image in audit.images)
+    if not total:
+        return aligned([tuple(map(str, row)) for row in rows], right=(1, 2, 3))
     text = f"{len(images):,} of {total:,} test images are in train or validation as well, of some source"
     return f"{aligned([tuple(map(str, row)) for row in rows], right=(1, 2, 3))}\n\n{text}" + (
         f"; a clean split is without {len(audit.removed):,} images of {audit.side}" if audit.removed else ""
