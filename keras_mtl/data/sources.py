@@ -14,6 +14,7 @@ from keras_mtl.data.columns import check_options, read_options
 from keras_mtl.data.drawn import DrawnFaces
 from keras_mtl.data.genki4k import Genki4k
 from keras_mtl.data.prepared import CatalogueSource
+from keras_mtl.data.shards import ShardSource
 from keras_mtl.data.smiles import Smiles
 from keras_mtl.data.source import MissingPath, Source
 from keras_mtl.data.table import TableFile
@@ -29,6 +30,7 @@ KINDS: dict[str, type[Source]] = {
     "genki4k": Genki4k,
     "jsonl": JsonLinesSource,
     "parquet": ParquetSource,
+    "shards": ShardSource,
     "smiles": Smiles,
     "utkface": UtkFace,
 }

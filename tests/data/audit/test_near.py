@@ -13,7 +13,7 @@ ALTERED = {
     "crop": lambda image: cv2.resize(image[3:61, 3:61], (64, 64)),
     "mirror": lambda image: image[:, ::-1],
     "darker": lambda image: (image * 0.7).astype(np.uint8),
-    "crop and mirror": lambda image: cv2.resize(image[:, ::-1][5:58, 4:57], (64, 64)),
+    "crop and mirror": lambda image: cv2.resize(image[:, ::-1][6:64, 0:58], (64, 64)),
 }
 
 

@@ -1,0 +1,153 @@
+"""Sets packed into ArrayRecord shards, for those too large to read as single files.
+
+The form is TFDS's own (https://www.tensorflow.org/datasets/external_tfrecord): a folder that
+`tfds.builder_from_directory` reads, with the encoded image, its name, its labels as text ("" where it has none), and
+the person or the group of near-duplicates.
+"""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import PIL.Image
+
+from keras_mtl.data.builders.catalogue import Label
+from keras_mtl.data.prepared import PreparedSource
+from keras_mtl.data.source import SPLITS, Bad, MissingPath, Records, Source
+from keras_mtl.errors import UserError
+from keras_mtl.files import read_json
+from keras_mtl.tasks import Task
+
+_INFO, _FEATURES, _VERSION = "dataset_info.json", "features.json", "1.0.0"
+
+
+def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
+    """Packs all splits of a source, in the order of its records; whole or not at all.
+
+    Args:
+        source: what to pack. Labels of its tasks are kept, identities too; an image's bytes are kept as they are.
+        folder: is made, or replaced where it holds shards already.
+
+    Returns:
+        What is left out: the source's bad records, and images whose file can't be read.
+
+    Raises:
+        UserError: the folder holds something else, or nothing can be packed.
+
+    Example:
+        >>> write_shards(source, "prepared/faces")  # doctest: +SKIP
+    """
+    import tensorflow_datasets as tfds
+
+    folder = pathlib.Path(folder)
+    if folder.exists() and not (folder / _INFO).exists():
+        raise UserError(f"{folder} exists and holds no shards: choose another folder")
+    if source.drawn:
+        raise UserError(f"Source {source.name} is drawn anew wherever it is used: there is nothing to pack")
+    records = {split: source.records(split) for split in source.splits()}
+    bad = [one for some in records.values() for one in some.bad]
+    examples = {split: _Examples(source, split, some, bad) for split, some in records.items() if some.images}
+    if not examples:
+        raise UserError(f"Source {source.name} has no image that could be packed")
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "file_name": tfds.features.Text(),
+        "identity": tfds.features.Text(),
+        "labels": {task: tfds.features.Text() for task in source.tasks},
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        tfds.disable_progress_bar()
+        builder = tfds.dataset_builders.AdhocBuilder(
+            name="shards",
+            version=_VERSION,
+            features=tfds.features.FeaturesDict(features),
+            split_datasets=examples,
+            data_dir=beside,
+            description=f"{source.description} Licence: {source.licence}",
+            file_format="array_record",
+            disable_shuffling=True,
+        )
+        builder.download_and_prepare()
+        if folder.exists():
+            shutil.rmtree(folder)
+        pathlib.Path(builder.data_path).rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return bad
+
+
+class ShardSource(PreparedSource):
+    """A folder that `write_shards` wrote. `shards:FOLDER`.
+
+    Raises:
+        UserError: it lacks a wanted task; MissingPath where there are no shards.
+    """
+
+    description = "a set packed by keras_mtl.prepare"
+    identity = "identity"
+
+    def __init__(self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None):
+        super().__init__(name, tasks, path, base=base)
+        self.folder = self.root / path
+        for needed in (_INFO, _FEATURES):
+            if not (self.folder / needed).is_file():
+                raise MissingPath(f"Source {name}: {path!r} holds no shards (it has no {needed})")
+        info = read_json(self.folder / _INFO)
+        # Plain JSON, so that a wrong --sources is told before TFDS is imported.
+        features = read_json(self.folder / _FEATURES)["featuresDict"]["features"]
+        known = list(features.get("labels", {}).get("featuresDict", {}).get("features", {}))
+        for task in tasks:
+            if task not in known:
+                raise UserError(f"Source {name}: the shards in {path!r} label {', '.join(known)}, not {task!r}")
+        present = {split["name"] for split in info["splits"]}
+        self.split_names = {split: split for split in SPLITS if split in present}
+        self.fields = {task: Label(f"labels/{task}") for task in tasks}
+
+    def builder(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        return tfds.builder_from_directory(self.folder)
+
+
+class _Examples:
+    """The examples of a split, read when asked for: a large set doesn't fit into memory."""
+
+    def __init__(self, source: Source, split: str, records: Records, bad: list[Bad]):
+        self.source, self.split, self.records, self.bad = source, split, records, bad
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        identities = self.records.identities or [None] * len(self.records.images)
+        for row, image in enumerate(self.records.images):
+            try:
+                (encoded,) = self.source.encoded([image])
+                PIL.Image.open(io.BytesIO(encoded)).load()
+            except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+                strerror = getattr(error, "strerror", None)
+                reason = f"file can't be read: {strerror}" if strerror else "not a readable image"
+                self.bad.append(Bad(self.source.name, self.split, image, reason))
+                continue
+            yield (
+                row,
+                {
+                    "image": encoded,
+                    "file_name": image,
+                    "identity": identities[row] or "",
+                    "labels": {
+                        name: _text(task, float(self.records.labels[name][row]))
+                        for name, task in self.source.declared.items()
+                    },
+                },
+            )
+
+
+def _text(task: Task, value: float) -> str:
+    if value != value:
+        return ""
+    return task.classes[int(value)] if task.classes else f"{value:.9g}"
