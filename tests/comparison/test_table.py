@@ -220,7 +220,7 @@ def notes(tmp_path, **settings):
 
 def test_notes_of_the_usual_comparison(tmp_path):
     told = notes(tmp_path)
-    assert "Measured on the test split; labelled images: 12 for age." in told
+    assert "Measured on the test split; labelled images: 12 for age; splits as given." in told
     assert "Equal epochs" in told and "as long as a single net" in told
     assert "95 % of 200 bootstrap resamples of 3 seeds and of the images" in told
     assert "corrected for 3 comparisons (Holm 1979); a verdict needs p of 0.05 or less" in told
