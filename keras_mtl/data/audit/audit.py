@@ -142,7 +142,7 @@ def write_audit(audit: Audit, folder: str | pathlib.Path, *, clean: bool = False
         ("source", "split", "image", "reason"),
         [(one.source, one.split, one.image, one.reason) for one in audit.bad],
     )
-    differing = {pair: tasks for pair, tasks in audit.conflicting}
+    differing, leaking = dict(audit.conflicting), set(audit.leaking)
     groups = group_numbers(len(audit.images), audit.duplicates)
     _write_rows(
         folder / "duplicates.csv",
@@ -153,11 +153,10 @@ def write_audit(audit: Audit, folder: str | pathlib.Path, *, clean: bool = False
         [
             (
                 *(int(groups[pair.first]), "exact" if pair.exact else "near", pair.similarity, int(pair.mirrored)),
-                *(int(pair in set_of_leaks), "+".join(differing.get(pair, ()))),
+                *(int(pair in leaking), "+".join(differing.get(pair, ()))),
                 *audit.images[pair.first][:3],
                 *audit.images[pair.second][:3],
             )
-            for set_of_leaks in (set(audit.leaking),)
             for pair in audit.duplicates
         ],
     )
