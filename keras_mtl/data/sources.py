@@ -69,7 +69,7 @@ def parse_sources(
     sources: list[Source] = []
     taken: dict[str, int] = {}
     for entry in itertools.chain.from_iterable(GROUPS.get(text.strip(), (text.strip(),)) for text in entries):
-        names, kind, path = _parse_entry(entry)
+        names, kind, make, path = _parse_entry(entry)
         name = "_".join((kind, *names))
         taken[name] = taken.get(name, 0) + 1
         wanted = {task: tasks[task] for task in names if task in tasks}
@@ -78,7 +78,6 @@ def parse_sources(
             continue
         try:
             number = "" if taken[name] == 1 else f"_{taken[name]}"
-            make = CatalogueSource if kind in CATALOGUE and path == kind else KINDS[kind]
             sources.append(make(name + number, wanted, path, base=base))
         except MissingPath as error:
             raise UserError(f"{error}; {origin}") from None
@@ -91,41 +90,40 @@ def parse_sources(
     return sources
 
 
-def _parse_entry(entry: str) -> tuple[list[str], str, str]:
+def _parse_entry(entry: str) -> tuple[list[str], str, type[Source], str]:
+    """The tasks, the name of the kind or builder, the source's class, and the path that it takes."""
     left, equals, right = entry.partition("=")
     kind, colon, path = right.partition(":")
     names = [name.strip() for name in left.split("+")]
-    if equals and not colon and all(names):
-        return names, *_parse_builder(entry, names, right.strip())
-    if not equals or not colon or not all(names):
+    if not equals or not all(names):
         raise UserError(f"A source must be {FORMAT} or one of {', '.join(GROUPS)}. Received: {entry!r}")
-    if kind not in KINDS:
-        raise UserError(f"Unknown kind of source {kind!r} in {entry!r}; known kinds: {', '.join(KINDS)}")
     if len(set(names)) != len(names):
         raise UserError(f"Source {entry!r} names a task twice")
+    if not colon:
+        return names, right.strip(), _find_builder(entry, names, right.strip()), right.strip()
+    if kind not in KINDS:
+        raise UserError(f"Unknown kind of source {kind!r} in {entry!r}; known kinds: {', '.join(KINDS)}")
     if issubclass(KINDS[kind], TableFile):
         check_options(read_options(path)[1], names)
     offers = KINDS[kind].offers
     for name in names:
         if offers and name not in offers:
             raise UserError(f"A {kind} source labels {' and '.join(offers)}, not {name!r}. Received: {entry!r}")
-    return names, kind, path.strip()
+    return names, kind, KINDS[kind], path.strip()
 
 
-def _parse_builder(entry: str, names: list[str], builder: str) -> tuple[str, str]:
-    """An entry without a colon: the name of a data set, which is its path as well."""
+def _find_builder(entry: str, names: list[str], builder: str) -> type[Source]:
+    """The class for an entry without a colon: the name of a data set, which is its path as well."""
     if builder not in CATALOGUE:
         raise UserError(
             f"A source must be {FORMAT}, TASK[+TASK...]=BUILDER or one of {', '.join(GROUPS)}. Received: {entry!r}; "
             f"known kinds: {', '.join(KINDS)}; known builders: {', '.join(CATALOGUE)}"
         )
-    if len(set(names)) != len(names):
-        raise UserError(f"Source {entry!r} names a task twice")
     offers = tuple(CATALOGUE[builder].labels)
     for name in names:
         if name not in offers:
             raise UserError(f"{builder} labels {' and '.join(offers)}, not {name!r}. Received: {entry!r}")
-    return builder, builder
+    return CatalogueSource
 
 
 def _base(data_dir: str | pathlib.Path | None) -> tuple[pathlib.Path | None, str]:

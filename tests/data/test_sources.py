@@ -64,6 +64,12 @@ def test_relative_paths_start_at_data_dir_else_the_environment_else_here(folder,
     assert parse_sources([f"age=csv:{folder}/people.csv"], tasks.select_tasks(["age"]))
 
 
+def test_a_folder_that_is_named_as_a_published_set_is_read_as_a_folder(folder):
+    (folder / "utkface").symlink_to(folder / "UTKFace")
+    (found,) = parse_sources(["age=utkface:utkface"], tasks.select_tasks(["age"]), folder)
+    assert type(found) is KINDS["utkface"]
+
+
 @pytest.mark.parametrize(
     "entries, words",
     [
