@@ -15,6 +15,7 @@ import dataclasses
 import pathlib
 
 from keras_mtl.cli import flag, run_command
+from keras_mtl.data.audit import THRESHOLD
 from keras_mtl.data.clean import SIDES
 from keras_mtl.training.config import Config
 
@@ -27,7 +28,7 @@ class AuditConfig(Config):
 
     audit_name: str = flag("audit", "Name of the folder that the audit is written to.", GROUP)
     similarity: float = flag(
-        0.9,
+        THRESHOLD,
         "How like two pictures must be to count as one, 1 being the same: lower finds more, and more that are none.",
         GROUP,
         low=0.5,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from keras_mtl.errors import UserError
 
@@ -52,3 +54,11 @@ def read_json(path: str | pathlib.Path):
         raise UserError(f"{path} can't be read: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from None
+
+
+def write_csv(path: str | pathlib.Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table in UTF-8 under a line of column names, whole or not at all."""
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

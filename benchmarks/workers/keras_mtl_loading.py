@@ -18,7 +18,8 @@ from keras_mtl.data.splits import load_split
 from keras_mtl.tasks import select_tasks
 
 TASKS = select_tasks(["smile"])
-FOLDER = pathlib.Path(tempfile.mkdtemp())
+SCRATCH = tempfile.TemporaryDirectory()  # Goes when the process ends.
+FOLDER = pathlib.Path(SCRATCH.name)
 ENTRIES = {"files": f"smile=classes:{os.environ['BENCHMARK_IMAGES']}", "shards": f"smile=shards:{FOLDER / 'shards'}"}
 kept: list[TrainingBatches] = []
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from keras_mtl import cli
 from keras_mtl.comparison.cells import Cell
+from keras_mtl.cores import count_cores
 from keras_mtl.errors import UserError
 
 POLL_SECONDS = 0.2
@@ -89,8 +90,7 @@ def _environment(jobs: int) -> dict[str, str]:
     """The environment of a process that is one of `jobs`: each gets an equal share of the cores."""
     if jobs == 1:
         return dict(os.environ)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = str(max(1, cores // jobs))
+    share = str(max(1, count_cores() // jobs))
     return {"TF_NUM_INTRAOP_THREADS": share, "OMP_NUM_THREADS": share, **os.environ}
 
 

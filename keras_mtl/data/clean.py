@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from keras_mtl.data.source import Records, digest
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, replacing, write_json
+from keras_mtl.files import read_json, write_csv, write_json
 
 LEDGER, FACTS = "removed.csv", "clean.json"
 SIDES = ("test", "train")
@@ -68,7 +68,7 @@ class Clean:
             UserError: the audit saw no such source, or other images in it.
         """
         seen = self.seen.get(source, {}).get(split)
-        if seen != names_digest(records):
+        if seen != names_digest(names_of(records)):
             what = "didn't see" if seen is None else "saw other images in"
             raise UserError(
                 f"--clean={self.folder}: its audit {what} the source {source}, split {split}; "
@@ -80,9 +80,14 @@ class Clean:
         return records.take(kept, [bad for bad in records.bad if bad.image not in self.removed[source]])
 
 
-def names_digest(records: Records) -> str:
-    """A hash over the names of all of a split's records, good and bad, whichever tasks are wanted."""
-    return digest(sorted([*records.images, *(bad.image for bad in records.bad)]))
+def names_of(records: Records) -> list[str]:
+    """The names of all of a split's records, good and bad: the same, whichever tasks are wanted."""
+    return [*records.images, *(bad.image for bad in records.bad)]
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """A hash over names, whatever their order."""
+    return digest(sorted(names))
 
 
 def write_clean(
@@ -90,10 +95,7 @@ def write_clean(
 ) -> None:
     """Writes the ledger and what the audit saw; the facts last, since a clean split counts once they are there."""
     folder = pathlib.Path(folder)
-    with replacing(folder / LEDGER) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in dataclasses.fields(Removed)])
-        writer.writerows(dataclasses.astuple(row) for row in removed)
+    write_csv(folder / LEDGER, [field.name for field in dataclasses.fields(Removed)], map(dataclasses.astuple, removed))
     write_json(folder / FACTS, {"side": side, "seen": seen})
 
 

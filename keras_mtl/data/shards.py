@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import pathlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -18,9 +17,9 @@ import PIL.Image
 
 from keras_mtl.data.builders.catalogue import Label
 from keras_mtl.data.prepared import PreparedSource
-from keras_mtl.data.source import SPLITS, Bad, MissingPath, Records, Source
+from keras_mtl.data.source import SPLITS, Bad, MissingPath, Records, Source, label_text
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json
+from keras_mtl.files import read_json, replacing
 from keras_mtl.tasks import Task
 
 _INFO, _FEATURES, _VERSION = "dataset_info.json", "features.json", "1.0.0"
@@ -60,26 +59,20 @@ def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
         "identity": tfds.features.Text(),
         "labels": {task: tfds.features.Text() for task in source.tasks},
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with replacing(folder) as beside, tempfile.TemporaryDirectory(prefix=".packing-", dir=folder.parent) as scratch:
         tfds.disable_progress_bar()
         builder = tfds.dataset_builders.AdhocBuilder(
             name="shards",
             version=_VERSION,
             features=tfds.features.FeaturesDict(features),
             split_datasets=examples,
-            data_dir=beside,
+            data_dir=scratch,
             description=f"{source.description} Licence: {source.licence}",
             file_format="array_record",
             disable_shuffling=True,
         )
         builder.download_and_prepare()
-        if folder.exists():
-            shutil.rmtree(folder)
-        pathlib.Path(builder.data_path).rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        pathlib.Path(builder.data_path).rename(beside)
     return bad
 
 
@@ -140,14 +133,8 @@ class _Examples:
                     "file_name": image,
                     "identity": identities[row] or "",
                     "labels": {
-                        name: _text(task, float(self.records.labels[name][row]))
+                        name: label_text(task, self.records.labels[name][row])
                         for name, task in self.source.declared.items()
                     },
                 },
             )
-
-
-def _text(task: Task, value: float) -> str:
-    if value != value:
-        return ""
-    return task.classes[int(value)] if task.classes else f"{value:.9g}"

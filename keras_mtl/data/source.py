@@ -135,7 +135,7 @@ class Source:
         For files that is each one's name, length and time of change: reading every byte would cost as much
         as decoding does.
         """
-        return digest([f"files 1 {self.root} {size}", *(_stamp(self.root / image) + image for image in images)])
+        return digest([f"files 1 {self.root} {size}", *(f"{stamp(self.root / image)} {image}" for image in images)])
 
     def split_paths(self, what: str) -> dict[str, str]:
         """The paths of the splits, relative to `root`: one for each name that `{split}` can stand for, else all train.
@@ -188,9 +188,17 @@ def digest(lines: Iterable[str]) -> str:
     return total.hexdigest()[:32]
 
 
-def _stamp(path: pathlib.Path) -> str:
+def label_text(task: Task, value: float) -> str:
+    """A label as `Task.parse` reads it: a class's name or a number; empty for a missing one."""
+    if np.isnan(value):
+        return ""
+    return task.classes[int(value)] if task.classes else np.format_float_positional(np.float32(value), trim="-")
+
+
+def stamp(path: pathlib.Path) -> str:
+    """The length and time of change of a file, "missing" where there is none."""
     try:
         status = path.stat()
     except OSError:
-        return "missing "
-    return f"{status.st_size} {status.st_mtime_ns} "
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import collections
-import csv
 import dataclasses
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from keras_mtl.data.audit import THRESHOLD
 from keras_mtl.data.audit.facts import split_facts
 from keras_mtl.data.audit.leaks import (
     Duplicate,
@@ -20,12 +20,11 @@ from keras_mtl.data.audit.leaks import (
     leaks,
     removals,
 )
-from keras_mtl.data.audit.near import THRESHOLD
 from keras_mtl.data.audit.pictures import read_pictures
-from keras_mtl.data.clean import Removed, names_digest, write_clean
-from keras_mtl.data.source import SPLITS, Bad, Source
+from keras_mtl.data.clean import Removed, names_digest, names_of, write_clean
+from keras_mtl.data.source import SPLITS, Bad, Records, Source
 from keras_mtl.data.splits import split_records
-from keras_mtl.files import replacing, write_json
+from keras_mtl.files import write_csv, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Audit:
             are unknown is absent.
         removed: what a clean split is without, `side` says from where.
         bad: the quarantined records.
+        seen: by source and split of its own, a hash over the names of all records.
     """
 
     facts: dict[str, dict[str, dict]]
@@ -54,6 +54,16 @@ class Audit:
     side: str
     bad: list[Bad]
     seen: dict[str, dict[str, str]]
+
+    @property
+    def test_images(self) -> int:
+        """How many images are in a test split."""
+        return sum(image.split == "test" for image in self.images)
+
+    @property
+    def leaking_images(self) -> int:
+        """How many of these are in another split as well."""
+        return len({i for pair in self.leaking for i in pair[:2] if self.images[i].split == "test"})
 
     def count(self, pairs: Sequence[Duplicate]) -> dict[str, dict[str, int]]:
         """How many of the pairs are exact and near, by which two splits they lie in."""
@@ -80,71 +90,90 @@ def audit_sources(
     Raises:
         UserError: a source that can't be used.
     """
-    facts: dict[str, dict[str, dict]] = {}
-    images: list[Image] = []
-    greys: list[np.ndarray] = []
-    hashes: list[str] = []
-    bad: list[Bad] = []
-    shared: dict[str, list[str]] = {}
-    for source in sources:
-        facts[source.name] = {}
-        people: dict[str, set[str]] = {}
-        for split in SPLITS:
-            records = split_records(source, split, validation_fraction)
-            if records is None:
-                continue
-            pictures = read_pictures(source, records.images)
-            unreadable = pictures.unreadable.items()
-            wrong = records.bad + [Bad(source.name, split, records.images[i], reason) for i, reason in unreadable]
-            facts[source.name][split] = split_facts(records, pictures, source.declared, wrong)
-            bad += wrong
-            good = [i for i in range(len(records.images)) if i not in pictures.unreadable]
-            images += [
-                Image(
-                    source.name,
-                    split,
-                    records.images[i],
-                    {task: float(values[i]) for task, values in records.labels.items()},
-                )
-                for i in good
-            ]
-            greys.append(pictures.grey[good])
-            hashes += [pictures.hashes[i] for i in good]
-            if records.identities:
-                people[split] = {one for one in records.identities if one}
-        if people:
-            others = set().union(*(some for split, some in people.items() if split != "test"))
-            shared[source.name] = sorted(people.get("test", set()) & others)
-    duplicates = find_duplicates(np.concatenate(greys), hashes, threshold)
+    looks = [_look(source, split, validation_fraction) for source in sources for split in SPLITS]
+    found = [look for look in looks if look]
+    images = [image for look in found for image in look.images]
+    duplicates = find_duplicates(
+        np.concatenate([look.grey for look in found]), [one for look in found for one in look.hashes], threshold
+    )
     leaking = leaks(images, duplicates)
-    seen = {
-        source.name: {split: names_digest(source.records(split)) for split in source.splits()} for source in sources
-    }
+    facts: dict[str, dict[str, dict]] = {source.name: {} for source in sources}
+    for look in found:
+        facts[look.source.name][look.split] = look.facts
     return Audit(
         facts,
         images,
         duplicates,
         leaking,
         conflicts(images, duplicates),
-        shared,
+        _shared_identities(found),
         removals(images, leaking, side),
         side,
-        bad,
-        seen,
+        [one for look in found for one in look.bad],
+        _seen(found),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """What one split of one source holds; of its images, those that can be read."""
+
+    source: Source
+    split: str
+    records: Records
+    facts: dict
+    images: list[Image]
+    grey: np.ndarray
+    hashes: list[str]
+    bad: list[Bad]
+
+
+def _look(source: Source, split: str, validation_fraction: float) -> _Look | None:
+    records = split_records(source, split, validation_fraction)
+    if records is None:
+        return None
+    pictures = read_pictures(source, records.images)
+    unreadable = pictures.unreadable.items()
+    bad = records.bad + [Bad(source.name, split, records.images[i], reason) for i, reason in unreadable]
+    good = [i for i in range(len(records.images)) if i not in pictures.unreadable]
+    labels = [{task: float(values[i]) for task, values in records.labels.items()} for i in good]
+    images = [Image(source.name, split, records.images[i], known) for i, known in zip(good, labels, strict=True)]
+    facts = split_facts(records, pictures, source.declared, bad)
+    return _Look(source, split, records, facts, images, pictures.grey[good], [pictures.hashes[i] for i in good], bad)
+
+
+def _shared_identities(found: Sequence[_Look]) -> dict[str, list[str]]:
+    tested: dict[str, set[str]] = {}
+    others: dict[str, set[str]] = {}
+    for look in found:
+        if look.records.identities:
+            for people in (tested, others):
+                people.setdefault(look.source.name, set())
+            side = tested if look.split == "test" else others
+            side[look.source.name] |= {one for one in look.records.identities if one}
+    return {name: sorted(tested[name] & others[name]) for name in tested}
+
+
+def _seen(found: Sequence[_Look]) -> dict[str, dict[str, str]]:
+    """By source and split of its own, a hash over the names; what was cut off for validation is of train."""
+    names: dict[str, dict[str, list[str]]] = {}
+    for look in found:
+        own = look.split if look.split in look.source.splits() else "train"
+        names.setdefault(look.source.name, {}).setdefault(own, []).extend(names_of(look.records))
+    return {source: {own: names_digest(some) for own, some in splits.items()} for source, splits in names.items()}
 
 
 def write_audit(audit: Audit, folder: str | pathlib.Path, *, clean: bool = False) -> None:
     """Writes `audit.json`, `duplicates.csv`, `quarantine.csv`, and with `clean` the folder `clean/`."""
     folder = pathlib.Path(folder)
-    _write_rows(
+    write_csv(
         folder / "quarantine.csv",
         ("source", "split", "image", "reason"),
         [(one.source, one.split, one.image, one.reason) for one in audit.bad],
     )
     differing, leaking = dict(audit.conflicting), set(audit.leaking)
     groups = group_numbers(len(audit.images), audit.duplicates)
-    _write_rows(
+    write_csv(
         folder / "duplicates.csv",
         (
             *("group", "kind", "similarity", "mirrored", "leaks", "conflicting"),
@@ -173,10 +202,3 @@ def write_audit(audit: Audit, folder: str | pathlib.Path, *, clean: bool = False
             "removed": {"from": audit.side, **collections.Counter(row.source for row in audit.removed)},
         },
     )
-
-
-def _write_rows(path: pathlib.Path, columns: Sequence[str], rows: Sequence[Sequence]) -> None:
-    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)

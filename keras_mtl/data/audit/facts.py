@@ -60,6 +60,12 @@ def _label_facts(task: Task, values: np.ndarray) -> dict:
     return {"labelled": len(known), "labels": {f"{value:g}": counts[value] for value in sorted(counts)}}
 
 
+def task_names(facts: Mapping[str, Mapping]) -> list[str]:
+    """The tasks that any source labels, in order; `facts` as for `classes_of`."""
+    every = (task for splits in facts.values() for found in splits.values() for task in found["tasks"])
+    return list(dict.fromkeys(every))
+
+
 def classes_of(facts: Mapping[str, Mapping], task: str, split: str) -> list[str]:
     """Labels of a task that occur in a split of any source.
 

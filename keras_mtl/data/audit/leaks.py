@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_mtl.data.audit.near import THRESHOLD, near_duplicates
+from keras_mtl.data.audit import THRESHOLD
+from keras_mtl.data.audit.near import near_duplicates
 from keras_mtl.data.clean import Removed
 
 

@@ -12,7 +12,6 @@ small changes of scale.
 from __future__ import annotations
 
 import itertools
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -20,8 +19,9 @@ import cv2
 import faiss
 import numpy as np
 
-THRESHOLD = 0.9
-"""Correlation from which two pictures count as one; chosen on UTKFace and SMILEs, see benchmarks/near_duplicates.py."""
+from keras_mtl.cores import count_cores
+from keras_mtl.data.audit import THRESHOLD
+
 _CANDIDATE = 0.85  # Cosine of the small pictures from which the fine structure is looked at.
 _NEIGHBOURS = 8
 _SMALL = 16
@@ -69,7 +69,7 @@ def near_duplicates(grey: np.ndarray, threshold: float = THRESHOLD) -> list[Pair
     """
     shown = np.flatnonzero(grey.std(axis=(1, 2)) > _FLAT) if len(grey) else np.zeros(0, int)
     best: dict[tuple[int, int], Pair] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         candidates = _candidates(grey[shown])
         scored = pool.map(
             lambda entry: _similarity(grey[shown[entry[0]]], grey[shown[entry[1]]], *entry[2:]), candidates

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 import PIL.Image
 
 from keras_mtl.data.audit.audit import Audit
-from keras_mtl.data.audit.facts import classes_of, unseen_in_training
+from keras_mtl.data.audit.facts import classes_of, task_names, unseen_in_training
 from keras_mtl.data.audit.leaks import Duplicate
-from keras_mtl.data.audit.text import task_names
 from keras_mtl.data.source import SPLITS, Source
 from keras_mtl.files import replacing
 
@@ -33,12 +32,10 @@ def write_page(audit: Audit, sources: Sequence[Source], path: str | pathlib.Path
     by_name = {source.name: source for source in sources}
     page = environment.get_template("audit.html").render(
         audit=audit,
-        tasks=[_task(audit, name) for name in task_names(audit)],
+        tasks=[_task(audit, name) for name in task_names(audit.facts)],
         places=audit.count(audit.duplicates),
         leak_places=audit.count(audit.leaking),
         pairs=[_pair(audit, by_name, pair, pair in leaking, differing.get(pair, [])) for pair in pairs[:MOST_PAIRS]],
-        leaking_images=len({i for pair in leaking for i in pair[:2] if audit.images[i].split == "test"}),
-        test_images=sum(image.split == "test" for image in audit.images),
         licences=sorted({f"{source.name}: {source.licence}" for source in sources}),
     )
     with replacing(path) as beside:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL.Image
 
+from keras_mtl.cores import count_cores
 from keras_mtl.data.source import Source
 
 SIDE = 64
@@ -46,7 +46,7 @@ def read_pictures(source: Source, images: Sequence[str]) -> Pictures:
         facts = [_facts(PIL.Image.fromarray(picture)) for picture in pixels]
     else:
         # Pillow decodes outside of Python's lock, so threads are enough.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(count_cores()) as pool:
             read = list(pool.map(lambda image: _read(source, image), images))
         found.unreadable = {i: entry for i, entry in enumerate(read) if isinstance(entry, str)}
         good = [i for i in range(len(images)) if i not in found.unreadable]

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from keras_mtl.data.audit.audit import Audit
-from keras_mtl.data.audit.facts import classes_of, unseen_in_training
+from keras_mtl.data.audit.facts import classes_of, task_names, unseen_in_training
 from keras_mtl.table import aligned
 
 
 def as_text(audit: Audit) -> str:
     """Tables of splits and duplicates, the classes in the form of a Python session, and what is wrong, in words."""
     return "\n\n".join(part for part in (_splits(audit), *_classes(audit), _duplicates(audit), _wrong(audit)) if part)
-
-
-def task_names(audit: Audit) -> list[str]:
-    """The tasks that any source labels, in order."""
-    every = (task for splits in audit.facts.values() for facts in splits.values() for task in facts["tasks"])
-    return list(dict.fromkeys(every))
 
 
 def _splits(audit: Audit) -> str:
@@ -34,7 +28,7 @@ def _splits(audit: Audit) -> str:
 
 
 def _classes(audit: Audit) -> Iterable[str]:
-    for task in task_names(audit):
+    for task in task_names(audit.facts):
         train, valid, test = (classes_of(audit.facts, task, split) for split in ("train", "validation", "test"))
         unseen = unseen_in_training(audit.facts, task)
         lines = [
@@ -56,14 +50,15 @@ def _duplicates(audit: Audit) -> str:
     for place, kinds in audit.count(audit.duplicates).items():
         differing = sum(conflicting.get(place, {}).values())
         rows.append((place, kinds.get("exact", 0), kinds.get("near", 0), differing, "LEAK" if place in leaking else ""))
-    images = {i for pair in audit.leaking for i in pair[:2] if audit.images[i].split == "test"}
-    total = sum(image.split == "test" for image in audit.images)
-    if not total:
-        return aligned([tuple(map(str, row)) for row in rows], right=(1, 2, 3))
-    text = f"{len(images):,} of {total:,} test images are in train or validation as well, of some source"
-    return f"{aligned([tuple(map(str, row)) for row in rows], right=(1, 2, 3))}\n\n{text}" + (
-        f"; a clean split is without {len(audit.removed):,} images of {audit.side}" if audit.removed else ""
+    table = aligned([tuple(map(str, row)) for row in rows], right=(1, 2, 3))
+    if not audit.test_images:
+        return table
+    text = (
+        f"{audit.leaking_images:,} of {audit.test_images:,} test images are in train or validation as well, "
+        "of some source"
     )
+    removed = f"; a clean split is without {len(audit.removed):,} images of {audit.side}" if audit.removed else ""
+    return f"{table}\n\n{text}{removed}"
 
 
 def _wrong(audit: Audit) -> str:

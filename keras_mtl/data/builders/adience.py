@@ -26,9 +26,7 @@ class Adience(FaceBuilder):
     CITATION = """@article{eidinger2014age, title={Age and Gender Estimation of Unfiltered Faces},
 author={Eidinger, Eran and Enbar, Roee and Hassner, Tal},
 journal={IEEE Transactions on Information Forensics and Security}, volume={9}, number={12}, year={2014}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "gender", "face_id")}
+    own_features = ("age", "gender", "face_id")
 
     def _split_generators(self, dl_manager):
         folder = self.manual_folder(dl_manager)

@@ -22,9 +22,7 @@ class Afad(FaceBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     CITATION = """@inproceedings{niu2016ordinal, title={Ordinal Regression with Multiple Output CNN for Age Estimation},
 author={Niu, Zhenxing and Zhou, Mo and Wang, Le and Gao, Xinbo and Hua, Gang}, booktitle={CVPR}, year={2016}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "gender", "person")}
+    own_features = ("age", "gender", "person")
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(self.manual_folder(dl_manager))}

@@ -26,9 +26,7 @@ class Agedb(FaceBuilder):
     CITATION = """@inproceedings{moschoglou2017agedb, title={AgeDB: the first manually collected, in-the-wild age
 database}, author={Moschoglou, Stylianos and Papaioannou, Athanasios and Sagonas, Christos and Deng, Jiankang and
 Kotsia, Irene and Zafeiriou, Stefanos}, booktitle={CVPR Workshops}, year={2017}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "gender", "person")}
+    own_features = ("age", "gender", "person")
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(self.manual_folder(dl_manager))}

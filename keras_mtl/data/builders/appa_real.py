@@ -23,9 +23,7 @@ class AppaReal(FaceBuilder):
     CITATION = """@inproceedings{agustsson2017appareal, title={Apparent and real age estimation in still images with
 deep residual regressors on APPA-REAL database}, author={Agustsson, Eirikur and Timofte, Radu and Escalera, Sergio and
 Baro, Xavier and Guyon, Isabelle and Rothe, Rasmus}, booktitle={FG}, year={2017}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("apparent_age_avg", "real_age")}
+    own_features = ("apparent_age_avg", "real_age")
 
     def _split_generators(self, dl_manager):
         folder = self.manual_folder(dl_manager)

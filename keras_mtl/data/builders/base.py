@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
 
 import tensorflow_datasets as tfds
 
@@ -21,6 +20,8 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
 
     entry: DataSet
     CITATION = ""
+    own_features: tuple[str, ...]
+    """The features besides `image` and `file_name`; all are Text."""
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -30,17 +31,13 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
             cls.entry = entry
             cls.MANUAL_DOWNLOAD_INSTRUCTIONS = entry.instructions
 
-    def own_features(self) -> Mapping[str, object]:
-        """The features besides `image` and `file_name`."""
-        raise NotImplementedError
-
     def _info(self) -> tfds.core.DatasetInfo:
-        features = {"image": tfds.features.Image(shape=(None, None, 3)), "file_name": tfds.features.Text()}
+        texts = {name: tfds.features.Text() for name in ("file_name", *self.own_features)}
         return self.dataset_info_from_configs(
             description=f"{self.entry.description}\n\nLicence: {self.entry.licence}",
             homepage=self.entry.homepage,
             citation=self.CITATION or None,
-            features=tfds.features.FeaturesDict({**features, **self.own_features()}),
+            features=tfds.features.FeaturesDict({"image": tfds.features.Image(shape=(None, None, 3)), **texts}),
             supervised_keys=None,
         )
 

@@ -29,9 +29,7 @@ class Cacd(FaceBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     CITATION = """@inproceedings{chen14cross, title={Cross-Age Reference Coding for Age-Invariant Face Recognition and
 Retrieval}, author={Chen, Bor-Chun and Chen, Chu-Song and Hsu, Winston H.}, booktitle={ECCV}, year={2014}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "identity")}
+    own_features = ("age", "identity")
 
     def _split_generators(self, dl_manager):
         manual = self.manual_folder(dl_manager)

@@ -15,18 +15,19 @@ import tensorflow_datasets as tfds
 from keras_mtl.data.builders.base import FaceBuilder, read_image
 from keras_mtl.data.builders.lists import by_image, image_files, read_rows
 
+CITATION = """@inproceedings{escalera2016chalearn, title={ChaLearn Looking at People and Faces of the World: Face
+Analysis Workshop and Challenge 2016}, author={Escalera, Sergio and Torres Torres, Mercedes and Martinez, Brais and
+others}, booktitle={CVPR Workshops}, year={2016}}"""
+"""Of the workshop, whose sets this and FotW are."""
+
 
 class ChalearnLapAge(FaceBuilder):
     """The owner's splits. The photos are not cropped to the face."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
-    CITATION = """@inproceedings{escalera2016chalearn, title={ChaLearn Looking at People and Faces of the World: Face
-Analysis Workshop and Challenge 2016}, author={Escalera, Sergio and Torres Torres, Mercedes and Martinez, Brais and
-others}, booktitle={CVPR Workshops}, year={2016}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("mean", "stdv")}
+    CITATION = CITATION
+    own_features = ("mean", "stdv")
 
     def _split_generators(self, dl_manager):
         folder = self.manual_folder(dl_manager)

@@ -26,9 +26,7 @@ class Fairface(FaceBuilder):
 and Age for Bias Measurement and Mitigation}, author={Karkkainen, Kimmo and Joo, Jungseock},
 booktitle={Proceedings of the IEEE/CVF Winter Conference on Applications of Computer Vision}, pages={1548--1558},
 year={2021}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "gender", "race")}
+    own_features = ("age", "gender", "race")
 
     def _split_generators(self, dl_manager):
         folder = self.manual_folder(dl_manager)

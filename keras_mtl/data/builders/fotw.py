@@ -14,6 +14,7 @@ import pathlib
 import tensorflow_datasets as tfds
 
 from keras_mtl.data.builders.base import FaceBuilder, read_image
+from keras_mtl.data.builders.chalearn_lap_age import CITATION
 from keras_mtl.data.builders.lists import by_image, read_rows
 
 LISTS = {
@@ -28,12 +29,8 @@ class Fotw(FaceBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
-    CITATION = """@inproceedings{escalera2016chalearn, title={ChaLearn Looking at People and Faces of the World: Face
-Analysis Workshop and Challenge 2016}, author={Escalera, Sergio and Torres Torres, Mercedes and Martinez, Brais and
-others}, booktitle={CVPR Workshops}, year={2016}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("gender", "smile")}
+    CITATION = CITATION
+    own_features = ("gender", "smile")
 
     def _split_generators(self, dl_manager):
         folder = self.manual_folder(dl_manager)

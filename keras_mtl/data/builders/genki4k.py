@@ -17,9 +17,7 @@ class Genki4k(FaceBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     CITATION = """@misc{genki4k, title={The MPLab GENKI Database, GENKI-4K Subset},
 howpublished={http://mplab.ucsd.edu}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("smile", "problem")}
+    own_features = ("smile", "problem")
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(self.manual_folder(dl_manager))}

@@ -26,9 +26,7 @@ class ImdbClean(FaceBuilder):
     CITATION = """@article{lin2021fpage, title={FP-Age: Leveraging Face Parsing Attention for Facial Age Estimation in
 the Wild}, author={Lin, Yiming and Shen, Jie and Wang, Yujiang and Pantic, Maja}, journal={arXiv:2106.11145},
 year={2021}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "gender", "person")}
+    own_features = ("age", "gender", "person")
 
     def _split_generators(self, dl_manager):
         folder = self.manual_folder(dl_manager)

@@ -32,9 +32,7 @@ class ImdbWiki(FaceBuilder):
     CITATION = """@article{rothe2018deep, title={Deep expectation of real and apparent age from a single image without
 facial landmarks}, author={Rothe, Rasmus and Timofte, Radu and Van Gool, Luc},
 journal={International Journal of Computer Vision}, volume={126}, number={2-4}, year={2018}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "gender", "person")}
+    own_features = ("age", "gender", "person")
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(self.manual_folder(dl_manager))}

@@ -24,9 +24,7 @@ class Morph2(FaceBuilder):
     CITATION = """@inproceedings{ricanek2006morph, title={MORPH: A Longitudinal Image Database of Normal Adult
 Age-Progression}, author={Ricanek, Karl and Tesafaye, Tamirat}, booktitle={Automatic Face and Gesture Recognition},
 pages={341--345}, year={2006}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "gender", "race", "id_num")}
+    own_features = ("age", "gender", "race", "id_num")
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(self.manual_folder(dl_manager))}

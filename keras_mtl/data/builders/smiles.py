@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.data import smiles
 from keras_mtl.data.builders.base import FaceBuilder
+from keras_mtl.data.builders.lists import image_files
 
 
 class Smiles(FaceBuilder):
@@ -16,16 +17,12 @@ class Smiles(FaceBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
     CITATION = """@misc{smilesmiled, title={SMILEsmileD}, howpublished={https://github.com/hromi/SMILEsmileD}}"""
-
-    def own_features(self):
-        return {"smile": tfds.features.Text()}
+    own_features = ("smile",)
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(self.manual_folder(dl_manager))}
 
     def _generate_examples(self, manual: pathlib.Path):
         for part, label in smiles.LABELS.items():
-            for path in sorted((manual / "SMILEs" / part).rglob("*")):
-                if path.is_file() and not path.name.startswith("."):
-                    name = path.relative_to(manual).as_posix()
-                    yield name, {"image": str(path), "file_name": name, "smile": label}
+            for name, path in image_files(manual, f"SMILEs/{part}"):
+                yield name, {"image": str(path), "file_name": name, "smile": label}

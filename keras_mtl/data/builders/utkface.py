@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.data import utkface
 from keras_mtl.data.builders.base import FaceBuilder
+from keras_mtl.data.builders.lists import image_files
 
 
 class Utkface(FaceBuilder):
@@ -18,19 +19,14 @@ class Utkface(FaceBuilder):
     CITATION = """@inproceedings{zhang2017age,
 title={Age Progression/Regression by Conditional Adversarial Autoencoder},
 author={Zhang, Zhifei and Song, Yang and Qi, Hairong}, booktitle={CVPR}, year={2017}}"""
-
-    def own_features(self):
-        return {name: tfds.features.Text() for name in ("age", "gender", "race", "problem")}
+    own_features = ("age", "gender", "race", "problem")
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(self.manual_folder(dl_manager))}
 
     def _generate_examples(self, manual: pathlib.Path):
-        for path in sorted((manual / "UTKFace").rglob("*")):
-            if not path.is_file() or path.name.startswith("."):
-                continue
-            name = path.relative_to(manual).as_posix()
-            labels = dict.fromkeys(self.own_features(), "")
+        for name, path in image_files(manual, "UTKFace"):
+            labels = dict.fromkeys(self.own_features, "")
             try:
                 labels.update(utkface.parse_groups(path.name))
             except ValueError as error:

@@ -17,6 +17,7 @@ from random import Random
 
 import numpy as np
 
+from keras_mtl.cores import count_cores
 from keras_mtl.data.drawing.face import Face
 from keras_mtl.data.drawing.paint import draw_face
 from keras_mtl.data.drawing.sample import noisy_labels, sample_face, sample_person
@@ -56,7 +57,7 @@ def draw_all(keys: Sequence[str], seed: int, size: int, workers: int | None = No
     """
     keys = list(keys)
     if workers is None:
-        workers = min(_cores(), len(keys) // _WORTH_A_CHILD) if sys.executable else 0
+        workers = min(count_cores(), len(keys) // _WORTH_A_CHILD) if sys.executable else 0
     if workers < 2:
         return _draw(keys, seed, size)
     pictures = np.empty((len(keys), size, size, 3), np.uint8)
@@ -95,9 +96,3 @@ def _draw_for_parent() -> None:
     """What a child does: keys in on stdin, pixels out on stdout."""
     order = json.loads(sys.stdin.buffer.read())
     sys.stdout.buffer.write(_draw(order["keys"], order["seed"], order["size"]).tobytes())
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,25 +8,21 @@ and `settings.json`, how the crops were made.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-import numpy as np
 
 from keras_mtl.data.faces.children import map_in_children
 from keras_mtl.data.faces.crops import Cropping, crop_face
 from keras_mtl.data.faces.detect import Detector, load_detector
 from keras_mtl.data.faces.inventory import handle, name_crops
 from keras_mtl.data.faces.journal import Found, Journal
-from keras_mtl.data.source import Records, Source
+from keras_mtl.data.source import Records, Source, label_text
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, replacing, write_json
-from keras_mtl.tasks import Task
+from keras_mtl.files import read_json, replacing, write_csv, write_json
 
 _TELL_EVERY = 10.0  # Seconds.
 
@@ -185,21 +181,6 @@ def _write_labels(path: pathlib.Path, source: Source, records: dict[str, Records
     write_csv(path, columns, rows)
 
 
-def label_text(task: Task, value: float) -> str:
-    """A label as `Task.parse` reads it: a class's name or a number; empty for a missing one."""
-    if np.isnan(value):
-        return ""
-    return task.classes[int(value)] if task.classes else np.format_float_positional(np.float32(value), trim="-")
-
-
 def _boxes(one: Found) -> str:
     """Left, top, right and bottom in whole pixels, the largest face first."""
     return "; ".join(" ".join(f"{side:.0f}" for side in face.box) for face in one.faces)
-
-
-def write_csv(path: pathlib.Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table in UTF-8 under a line of column names, whole or not at all."""
-    with replacing(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable
 
 from keras_mtl.data.prepared import PreparedSource
-from keras_mtl.data.source import MissingPath, Records, Source
+from keras_mtl.data.source import MissingPath, Records, Source, stamp
 from keras_mtl.errors import UserError
 from keras_mtl.photos import SUFFIXES
 
@@ -69,8 +69,4 @@ def handle(source: Source, photo: str) -> tuple[str, pathlib.Path | bytes]:
         (data,) = source.encoded([photo])
         return f"{len(data)} {zlib.crc32(data)}", data
     path = source.root / photo
-    try:
-        status = path.stat()
-    except OSError:
-        return "missing", path
-    return f"{status.st_size} {status.st_mtime_ns}", path
+    return stamp(path), path

@@ -8,7 +8,8 @@ import pathlib
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
-from keras_mtl.data.faces.crop_source import crop_source, write_csv
+from keras_mtl.cores import count_cores
+from keras_mtl.data.faces.crop_source import crop_source
 from keras_mtl.data.faces.crops import Cropping
 from keras_mtl.data.faces.detect import Detector, check_installed, load_detector
 from keras_mtl.data.faces.inventory import PhotoFolder
@@ -16,6 +17,7 @@ from keras_mtl.data.source import Source
 from keras_mtl.data.sources import GROUPS, parse_sources
 from keras_mtl.data.tabular import CsvSource
 from keras_mtl.errors import UserError
+from keras_mtl.files import write_csv
 from keras_mtl.table import aligned
 from keras_mtl.tasks import read_task_file, select_tasks
 
@@ -70,7 +72,7 @@ def prepare(
     for source in found:
         folder = pathlib.Path(out).expanduser() / source.name
         if detect:
-            counts = crop_source(source, folder, cropping, jobs=jobs or _cores(), load=load)
+            counts = crop_source(source, folder, cropping, jobs=jobs or count_cores(), load=load)
             rows.append((source.name, counts.photos, counts.crops, counts.no_face, counts.several, counts.bad))
             path, source = _as_table(source, folder, base)
         if format == "shards":
@@ -145,7 +147,3 @@ def _summary(rows: list[tuple], left_out: list[str], entries: list[str], out: st
     if entries:
         parts.append(f"Train on it:\n  --sources='{','.join(entries)}'")
     return "\n\n".join(parts)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -17,10 +17,11 @@ import pytest
 from fake_detector import paint
 
 from keras_mtl import tasks
-from keras_mtl.data.faces.crop_source import crop_source, label_text
+from keras_mtl.data.faces.crop_source import crop_source
 from keras_mtl.data.faces.crops import Cropping, crop_face
 from keras_mtl.data.faces.inventory import PhotoFolder, name_crops
 from keras_mtl.data.faces.prepare import prepare
+from keras_mtl.data.source import label_text
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 
