@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import keras
 
 from keras_mtl import tasks as tasks_module
+from keras_mtl.balancing import parse_weighting, weighting_class
 from keras_mtl.errors import UserError
 from keras_mtl.models.heads import head_of
 from keras_mtl.models.objectives import METRICS, TaskLoss, TaskMetric, TaskOutput
@@ -31,8 +32,20 @@ class MultiTaskModel(keras.Model):
         """The model's tasks by name, in the order of its outputs."""
         return {layer.name: layer.task for layer in self.layers if isinstance(layer, TaskOutput)}
 
-    def compile(self, optimizer="adamw", loss=None, loss_weights=None, weighted_metrics=None, **kwargs):
-        """Keras' `compile`, with each head's own loss and metrics where none are given.
+    _step = None  # how a batch is trained on, where Keras' own step is not enough
+
+    def compile(
+        self,
+        optimizer="adamw",
+        loss=None,
+        loss_weights=None,
+        weighted_metrics=None,
+        weighting="ew",
+        sub_batches=None,
+        gradients="auto",
+        **kwargs,
+    ):
+        """Keras' `compile`, with each head's own loss and metrics where none are given, and a balancing of the tasks.
 
         Args:
             optimizer: as Keras takes it.
@@ -40,28 +53,108 @@ class MultiTaskModel(keras.Model):
             loss_weights: a dict by task; a task that it leaves out counts its head's `weight`.
             weighted_metrics: a dict by task; by default `METRICS` of the task's kind. Metrics belong here
                 and not in `metrics`, which would count unlabelled samples.
+            weighting: how the tasks are balanced: a name such as "upgrad", one with settings as in "cagrad:c=0.4",
+                or a `Weighting`. "ew" counts each loss times its `loss_weights`, in Keras' own training step.
+            sub_batches: for each source, in the order of its rows in a batch, (rows, tasks). BatchNormalization
+                then sees each source by itself, and gradients of tasks are taken source by source, at about the
+                price of one. None: one pass over the whole batch, and for a weighting that sees the gradients of
+                the trunk a backward pass a task.
+            gradients: "trunk", "features" or "auto"; see `keras_mtl.balancing.step.BalancedStep`.
             **kwargs: the rest of Keras' arguments.
 
         Raises:
-            ValueError: `loss_weights` names a task that the model lacks.
+            ValueError: `loss_weights` names a task that the model lacks; an unknown weighting; sub-batches or
+                gradients that don't fit.
         """
         tasks = self.tasks
+        given_weighting = parse_weighting(weighting) if isinstance(weighting, str) else weighting
         given = dict(loss_weights or {})
         unknown = sorted(set(given) - set(tasks))
         if unknown:
             raise UserError(f"loss_weights names {unknown[0]!r}, but the model's tasks are {', '.join(tasks)}")
+        losses = loss or {name: TaskLoss(task) for name, task in tasks.items()}
+        weights = {name: float(given.get(name, head_of(task).weight)) for name, task in tasks.items()}
         super().compile(
             optimizer=optimizer,
-            loss=loss or {name: TaskLoss(task) for name, task in tasks.items()},
-            loss_weights={name: float(given.get(name, head_of(task).weight)) for name, task in tasks.items()},
+            loss=losses,
+            loss_weights=weights,
             weighted_metrics=weighted_metrics or _metrics(tasks),
             **kwargs,
         )
+        self._step = None
+        if len(sub_batches or ()) > 1 or (len(tasks) > 1 and not given_weighting.is_plain):
+            from keras_mtl.balancing.step import BalancedStep
+
+            by_task = {name: keras.losses.get(losses[name]) for name in tasks}
+            self._step = BalancedStep(self, by_task, weights, given_weighting, sub_batches, gradients)
+        self._balance_config = {
+            "weighting": {"name": given_weighting.name, "config": given_weighting.get_config()},
+            "sub_batches": sub_batches and [[int(rows), list(names)] for rows, names in sub_batches],
+            "gradients": gradients,
+        }
+
+    @property
+    def balance(self):
+        """The `BalancedStep` that `compile` made; None where Keras' own step trains."""
+        return self._step
+
+    @property
+    def balance_variables(self) -> list[keras.Variable]:
+        """The state of the weighting: what a checkpoint must hold besides Keras' own variables."""
+        return self._step.variables if self._step else []
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        return {**config, **self._balance_config} if config else config
 
     def compile_from_config(self, config):
         """Compiles as the saved model was; Keras asks for this method where `compile` is overridden."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        balance = {name: config[name] for name in ("weighting", "sub_batches", "gradients") if name in config}
+        rest = {name: value for name, value in config.items() if name not in balance}
+        if balance:
+            method = balance["weighting"]
+            balance["weighting"] = weighting_class(method["name"]).from_config(method["config"])
+        self.compile(**keras.saving.deserialize_keras_object(rest), **balance)
         self.optimizer.build(self.trainable_variables)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        for number, variable in enumerate(self.balance_variables):
+            store[f"weighting_{number}"] = variable
+
+    def load_own_variables(self, store):
+        names = list(store.keys())
+        super().load_own_variables({name: store[name] for name in names if not name.startswith("weighting_")})
+        for number, variable in enumerate(self.balance_variables):
+            if f"weighting_{number}" in names:
+                variable.assign(store[f"weighting_{number}"])
+
+    def train_step(self, data):
+        """One step of `fit`: Keras' own, or that of the weighting."""
+        if self._step is None:
+            return super().train_step(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        outputs = self._step(x, y, sample_weight)
+        # Keras' per-output losses are kept by its own loss object; the outputs are those that were trained on.
+        loss = self.compute_loss(x, y, outputs, sample_weight, training=True)
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss, sample_weight=keras.ops.shape(x)[0])
+        return self.compute_metrics(x, y, outputs, sample_weight=sample_weight)
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """Keras' `fit`; it also tells a weighting that counts epochs when one ends."""
+        if self._step is not None:
+            tell = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: self._step.weighting.on_epoch_end())
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks.append(tell)
+            else:
+                # The first, so that a checkpoint of the epoch's end holds what the weighting made of it.
+                callbacks = [
+                    tell,
+                    *([callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks or []),
+                ]
+        return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def decode(self, outputs: Mapping[str, object]) -> dict[str, object]:
         """What the outputs mean.

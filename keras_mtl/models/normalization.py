@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
@@ -27,6 +30,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         Ioffe and Szegedy, Batch Normalization, 2015, algorithm 1: https://arxiv.org/abs/1502.03167
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._pool = _Pool()
+
     def call(self, inputs, training=None, mask=None):
         if not self._is_fusable(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
@@ -45,9 +52,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if learns:
             count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
             biased = variance * ((count - 1.0) / count)
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, biased)
+            if self._pool.is_open:
+                self._pool.entries.append((count, mean, biased))
+            else:
+                self._update(mean, biased)
         return outputs
+
+    def _update(self, mean, variance) -> None:
+        self._move(self.moving_mean, mean)
+        self._move(self.moving_variance, variance)
 
     def _is_fusable(self, inputs, mask) -> bool:
         return (
@@ -63,3 +76,44 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _move(self, average, value) -> None:
         average.assign(average * self.momentum + value * (1.0 - self.momentum))
+
+
+@contextlib.contextmanager
+def pooled_statistics(model: keras.Model, forget: bool = False) -> Iterator[None]:
+    """Within it the model's layers of this module gather the statistics of several passes over parts of a batch.
+
+    At its end they move their averages once, to the mean and the variance over the rows of all passes (by the law
+    of total variance): the inference-mode net is that of the whole batch, whatever parts it was normalised in.
+
+    Args:
+        model: whose layers; layers of other classes are left alone.
+        forget: whether the statistics are dropped in place of that, as for a pass that only measures.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, BatchNormalization)]
+    outer = [layer._pool for layer in layers]
+    for layer in layers:
+        layer._pool = _Pool(is_open=True)
+    try:
+        yield
+        for layer in layers:
+            if layer._pool.entries and not forget:
+                layer._update(*layer._pool.total())
+    finally:
+        for layer, pool in zip(layers, outer, strict=True):
+            layer._pool = pool
+
+
+class _Pool:
+    """Statistics of several passes: (rows times positions, mean, biased variance), the latter two [channels]."""
+
+    def __init__(self, is_open: bool = False):
+        self.is_open = is_open
+        self.entries: list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]] = []
+
+    def total(self) -> tuple[tf.Tensor, tf.Tensor]:
+        if len(self.entries) == 1:
+            return self.entries[0][1:]
+        counts, means, variances = (tf.stack(column) for column in zip(*self.entries, strict=True))
+        shares = (counts / tf.reduce_sum(counts))[:, None]
+        mean = tf.reduce_sum(shares * means, axis=0)
+        return mean, tf.reduce_sum(shares * (variances + tf.square(means - mean)), axis=0)

@@ -78,7 +78,7 @@ class BestModel(keras.callbacks.Callback):
 class Checkpoint(keras.callbacks.Callback):
     """Saves the whole state of a training, and puts it back.
 
-    The state is every variable of model, optimizer and metrics, the seeds among them, and `Progress`, in
+    The state is every variable of model, optimizer, metrics and weighting, the seeds among them, and `Progress`, in
     one TensorFlow checkpoint: written whole or not at all. With batches that are a function of epoch and
     step, a training that was killed and resumed ends bit-identical to one that was not.
 
@@ -121,7 +121,8 @@ class Checkpoint(keras.callbacks.Callback):
         if not self.model.optimizer.built:
             # Keras would do it in the first step: too late for its state to be put back.
             self.model.optimizer.build(self.model.trainable_variables)
-        variables = self.model.optimizer.variables + self.model.variables + self.model.metrics_variables
+        model = self.model
+        variables = model.optimizer.variables + model.variables + model.metrics_variables + model.balance_variables
         unique = {id(variable): variable.value for variable in variables}
         self._checkpoint = tf.train.Checkpoint(state=self._state, variables=list(unique.values()))
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(self.directory), max_to_keep=2)

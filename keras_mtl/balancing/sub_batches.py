@@ -1,0 +1,64 @@
+"""Sub-batches: the consecutive rows of a batch that come from one source and are labelled for the same tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from keras_mtl.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class SubBatch:
+    """Rows of a batch.
+
+    Attributes:
+        tasks: those that the rows may be labelled for.
+        start, stop: the first row and the one behind the last; None for the whole batch.
+    """
+
+    tasks: tuple[str, ...]
+    start: int | None = None
+    stop: int | None = None
+
+    def of(self, tensor):
+        """The rows of a tensor whose first dimension is that of the batch."""
+        return tensor[self.start : self.stop]
+
+    def halves(self) -> tuple[SubBatch, SubBatch]:
+        """The first and the second half of the rows."""
+        if self.start is None or self.stop is None:
+            raise UserError("A weighting that samples twice needs sub_batches, of which it takes halves")
+        if self.stop - self.start < 2:
+            raise UserError(f"A weighting that samples twice needs 2 images of each source. Received: {self}")
+        middle = (self.start + self.stop + 1) // 2
+        return dataclasses.replace(self, stop=middle), dataclasses.replace(self, start=middle)
+
+
+def cut_batch(sizes: Sequence[tuple[int, Iterable[str]]] | None, tasks: Sequence[str]) -> list[SubBatch]:
+    """The sub-batches of a batch.
+
+    Args:
+        sizes: for each source, in the order of its rows, the number of rows and its tasks; None for one
+            sub-batch of all rows and tasks.
+        tasks: the model's tasks.
+
+    Raises:
+        UserError: a task of no sub-batch, or one that the model lacks; no row.
+    """
+    if sizes is None:
+        return [SubBatch(tuple(tasks))]
+    parts, start = [], 0
+    for size, names in sizes:
+        own = tuple(name for name in tasks if name in names)
+        if len(own) < len(set(names)) or size < 1:
+            raise UserError(
+                f"A sub-batch takes (rows, tasks) with 1 row or more and tasks of {', '.join(tasks)}. "
+                f"Received: {(size, tuple(names))}"
+            )
+        parts.append(SubBatch(own, start, start + size))
+        start += size
+    missing = [task for task in tasks if not any(task in part.tasks for part in parts)]
+    if missing:
+        raise UserError(f"No sub-batch is labelled for {missing[0]!r}")
+    return parts
