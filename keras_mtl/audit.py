@@ -4,9 +4,9 @@
     python -m keras_mtl.audit --flagfile=flags/faces.flags --write_clean
     python -m keras_mtl.evaluate --run=runs/faces --clean=runs/audit/clean
 
-Takes a training's flags, of which only those on data count. Prints the facts, and writes audit.html, audit.json,
-duplicates.csv and quarantine.csv to <workdir>/<audit_name>/, and with --write_clean the folder clean/, which
---clean of train, evaluate and compare takes.
+Takes a training's flagfile too; of its flags those that are not listed here change nothing. Prints the facts, and
+writes audit.html, audit.json, duplicates.csv and quarantine.csv to <workdir>/<audit_name>/, and with --write_clean
+the folder clean/, which --clean of train, evaluate and compare takes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ GROUP = "Audit"
 
 @dataclasses.dataclass(frozen=True)
 class AuditConfig(Config):
-    """The flags of `keras_mtl.audit`: a training's, and its own."""
+    """The flags of `keras_mtl.audit`: a training's, so that a flagfile serves both, and its own."""
+
+    shown_flags = (
+        *("tasks", "task_file", "sources", "data_dir", "validation_fraction", "workdir"),
+        *("audit_name", "similarity", "write_clean", "remove_from"),
+    )
 
     audit_name: str = flag("audit", "Name of the folder that the audit is written to.", GROUP)
     similarity: float = flag(

@@ -100,10 +100,16 @@ def to_flags(config) -> str:
 
 
 def help_text(config_class: type, usage: str) -> str:
-    """What `--help` prints: the command's own text, then its flags under their headings."""
+    """What `--help` prints: the command's own text, then its flags under their headings.
+
+    A config that inherits flags which mean nothing to its command names the others in `shown_flags`.
+    """
     values = define(config_class)
+    shown_flags = getattr(config_class, "shown_flags", None)
     groups: dict[str, list[str]] = {}
     for field in dataclasses.fields(config_class):
+        if shown_flags is not None and field.name not in shown_flags:
+            continue
         default = values[field.name].default
         shown = ",".join(str(element) for element in default) if isinstance(default, list) else default
         choices = f" One of: {', '.join(field.metadata['choices'])}." if "choices" in field.metadata else ""

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all: beside the target first, then renamed onto it."""
+"""Files written whole or not at all, beside the target first and then renamed onto it; and those in a folder."""
 
 from __future__ import annotations
 
@@ -38,6 +38,20 @@ def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
             shutil.rmtree(beside)
         else:
             beside.unlink(missing_ok=True)
+
+
+def visible_files(folder: str | pathlib.Path) -> list[str]:
+    """All files in a folder and those below it, linked ones too, but hidden ones and those in hidden folders; sorted.
+
+    Returns:
+        Their paths, relative to the folder.
+    """
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = os.path.relpath(place, folder)
+        found += [os.path.normpath(os.path.join(inside, name)) for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 def write_json(path: str | pathlib.Path, value: object) -> None:

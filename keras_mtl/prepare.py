@@ -4,8 +4,8 @@
     python -m keras_mtl.prepare --photos=holiday,family --detect --out=prepared
     python -m keras_mtl.prepare --sources=age+gender=utkface:UTKFace --format=shards --out=prepared
 
-Writes a folder for each source and prints how to train on it. Labels, splits and identities are carried along,
-and groups unless into shards. The same command goes on where a stopped one was. --detect needs:
+Writes a folder for each source and prints how to train on it. Labels, splits, identities and groups are
+carried along. The same command goes on where a stopped one was. --detect needs:
 pip install 'keras_mtl[faces]'
 """
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_mtl import cli
+from keras_mtl.audit import AuditConfig
 from keras_mtl.errors import UserError
 from keras_mtl.training.config import Config
 
@@ -59,7 +60,14 @@ def test_help_names_every_flag_under_a_heading_with_its_default():
     assert "[default: cosine]" in text
 
 
-@pytest.mark.parametrize("name", ["train", "prune", "evaluate", "compare", "export", "predict", "prepare"])
+def test_help_leaves_out_inherited_flags_that_mean_nothing():
+    text = cli.help_text(AuditConfig, "Usage.")
+    assert "--sources\n" in text and "--similarity\n" in text
+    assert "--epochs" not in text and cli.parse(AuditConfig, ["--epochs=3"])[0].epochs == 3
+    assert set(AuditConfig.shown_flags) <= {field.name for field in dataclasses.fields(AuditConfig)}
+
+
+@pytest.mark.parametrize("name", ["train", "prune", "evaluate", "compare", "export", "predict", "prepare", "audit"])
 def test_help_answers_before_tensorflow_is_imported(command, name):
     assert "--flagfile=PATH" in command(name, "--help").stdout
     assert "tensorflow" not in _modules_after_help(name)

@@ -6,6 +6,7 @@ import os
 import pathlib
 
 from keras_mtl.data.source import SPLITS, MissingPath, Source
+from keras_mtl.files import visible_files
 from keras_mtl.tasks import Task
 
 
@@ -38,9 +39,4 @@ class FolderSource(Source):
 
     def files(self, folder: str) -> list[str]:
         """Names, relative to `root`, of all files in the folder and those below it, but hidden ones; sorted."""
-        found = []
-        for place, folders, names in os.walk(self.root / folder, followlinks=True):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            inside = os.path.relpath(place, self.root / folder)
-            found += [os.path.normpath(os.path.join(folder, inside, name)) for name in names if name[0] != "."]
-        return sorted(found)
+        return [os.path.normpath(os.path.join(folder, name)) for name in visible_files(self.root / folder)]

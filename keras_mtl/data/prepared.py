@@ -23,14 +23,15 @@ class PreparedSource(Source):
     """A TFDS data set that is, or can be, prepared in ArrayRecord.
 
     A subclass gives `builder()`, which is asked once and only when a record is wanted, and sets `split_names`
-    ({our split: TFDS split}), `fields` ({task: Label}) and, where the person or groups are known, `identity` and
-    `groups`, names of features. An image is named by its feature `file_name`, or by split and row where there is none.
+    ({our split: TFDS split}), `fields` ({task: Label}) and, where the person or groups are known, `identity`, a
+    feature, and `groups` ({kind: feature}). An image is named by its feature `file_name`, or by split and row where
+    there is none.
     """
 
     split_names: Mapping[str, str]
     fields: Mapping[str, Label]
     identity = ""
-    groups: tuple[str, ...] = ()
+    groups: Mapping[str, str] = {}
 
     def __init__(self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None):
         super().__init__(name, tasks, path, base=base)
@@ -48,7 +49,7 @@ class PreparedSource(Source):
     def records(self, split: str) -> Records:
         """Labels of all records; the bytes of the images are passed over, not decoded."""
         entries, about = [], {}
-        told = (*self.groups, *([self.identity] if self.identity else []))
+        told = (*self.groups.values(), *([self.identity] if self.identity else []))
         for row, example in enumerate(self._examples(split)):
             image = _text(example["file_name"]) if "file_name" in example else f"{split}/{row:07d}"
             self._rows[image] = (split, row)
@@ -57,7 +58,9 @@ class PreparedSource(Source):
         records = self.collect(split, entries)
         if self.identity:
             records.identities = [about[image][self.identity] for image in records.images]
-        records.groups = {group: [about[image][group] for image in records.images] for group in self.groups}
+        records.groups = {
+            kind: [about[image][feature] for image in records.images] for kind, feature in self.groups.items()
+        }
         return records
 
     def decode(self, images: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
@@ -115,7 +118,7 @@ class CatalogueSource(PreparedSource):
         super().__init__(name, tasks, path, base=base)
         self.entry: DataSet = CATALOGUE[path]
         self.split_names, self.fields, self.identity = self.entry.splits, self.entry.labels, self.entry.identity
-        self.groups = self.entry.groups
+        self.groups = {feature: feature for feature in self.entry.groups}
         self.licence, self.description = self.entry.licence, self.entry.description
         default = pathlib.Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
         self.manual = self.root if base else default / "downloads" / "manual"

@@ -1,8 +1,8 @@
 """Sets packed into ArrayRecord shards, for those too large to read as single files.
 
 The form is TFDS's own (https://www.tensorflow.org/datasets/external_tfrecord): a folder that
-`tfds.builder_from_directory` reads, with the encoded image, its name, its labels as text ("" where it has none), and
-the person or the group of near-duplicates.
+`tfds.builder_from_directory` reads, with the encoded image, its name, its labels as text ("" where it has none), and,
+where the source knows them, `identity` (the person, or the near-duplicates it is one of) and `groups` by kind.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import PIL.Image
 
@@ -29,7 +30,7 @@ def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
     """Packs all splits of a source, in the order of its records; whole or not at all.
 
     Args:
-        source: what to pack. Labels of its tasks are kept, identities too; an image's bytes are kept as they are.
+        source: what to pack. Labels of its tasks, identities and groups are kept, and an image's bytes as they are.
         folder: is made, or replaced where it holds shards already.
 
     Returns:
@@ -50,15 +51,19 @@ def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
         raise UserError(f"Source {source.name} is drawn anew wherever it is used: there is nothing to pack")
     records = {split: source.records(split) for split in source.splits()}
     bad = [one for some in records.values() for one in some.bad]
-    examples = {split: _Examples(source, split, some, bad) for split, some in records.items() if some.images}
-    if not examples:
+    if not any(some.images for some in records.values()):
         raise UserError(f"Source {source.name} has no image that could be packed")
-    features = {
+    features: dict[str, Any] = {
         "image": tfds.features.Image(shape=(None, None, 3)),
         "file_name": tfds.features.Text(),
-        "identity": tfds.features.Text(),
         "labels": {task: tfds.features.Text() for task in source.tasks},
     }
+    kinds = list(dict.fromkeys(kind for some in records.values() for kind in some.groups))
+    if kinds:
+        features["groups"] = {_feature_name(kind): tfds.features.Text() for kind in kinds}
+    if any(some.identities for some in records.values()):
+        features["identity"] = tfds.features.Text()
+    examples = {split: _Examples(source, split, some, bad, features) for split, some in records.items() if some.images}
     with replacing(folder) as beside, tempfile.TemporaryDirectory(prefix=".packing-", dir=folder.parent) as scratch:
         tfds.disable_progress_bar()
         builder = tfds.dataset_builders.AdhocBuilder(
@@ -84,7 +89,6 @@ class ShardSource(PreparedSource):
     """
 
     description = "a set packed by keras_mtl.prepare"
-    identity = "identity"
 
     def __init__(self, name: str, tasks: dict[str, Task], path: str = "", *, base: pathlib.Path | None = None):
         super().__init__(name, tasks, path, base=base)
@@ -95,13 +99,15 @@ class ShardSource(PreparedSource):
         info = read_json(self.folder / _INFO)
         # Plain JSON, so that a wrong --sources is told before TFDS is imported.
         features = read_json(self.folder / _FEATURES)["featuresDict"]["features"]
-        known = list(features.get("labels", {}).get("featuresDict", {}).get("features", {}))
+        known = _nested(features, "labels")
         for task in tasks:
             if task not in known:
                 raise UserError(f"Source {name}: the shards in {path!r} label {', '.join(known)}, not {task!r}")
         present = {split["name"] for split in info["splits"]}
         self.split_names = {split: split for split in SPLITS if split in present}
         self.fields = {task: Label(f"labels/{task}") for task in tasks}
+        self.groups = {unquote(kind): f"groups/{kind}" for kind in _nested(features, "groups")}
+        self.identity = "identity" if "identity" in features else ""
 
     def builder(self) -> Any:
         import tensorflow_datasets as tfds
@@ -112,11 +118,10 @@ class ShardSource(PreparedSource):
 class _Examples:
     """The examples of a split, read when asked for: a large set doesn't fit into memory."""
 
-    def __init__(self, source: Source, split: str, records: Records, bad: list[Bad]):
-        self.source, self.split, self.records, self.bad = source, split, records, bad
+    def __init__(self, source: Source, split: str, records: Records, bad: list[Bad], features: dict[str, Any]):
+        self.source, self.split, self.records, self.bad, self.features = source, split, records, bad, features
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        identities = self.records.identities or [None] * len(self.records.images)
         for row, image in enumerate(self.records.images):
             try:
                 (encoded,) = self.source.encoded([image])
@@ -126,15 +131,32 @@ class _Examples:
                 reason = f"file can't be read: {strerror}" if strerror else "not a readable image"
                 self.bad.append(Bad(self.source.name, self.split, image, reason))
                 continue
-            yield (
-                row,
-                {
-                    "image": encoded,
-                    "file_name": image,
-                    "identity": identities[row] or "",
-                    "labels": {
-                        name: label_text(task, self.records.labels[name][row])
-                        for name, task in self.source.declared.items()
-                    },
-                },
-            )
+            yield row, {"image": encoded, **self._about(row)}
+
+    def _about(self, row: int) -> dict[str, Any]:
+        """All features of a record but its image."""
+        records = self.records
+        about: dict[str, Any] = {
+            "file_name": records.images[row],
+            "labels": {
+                name: label_text(task, records.labels[name][row]) for name, task in self.source.declared.items()
+            },
+        }
+        if "groups" in self.features:
+            about["groups"] = {
+                name: (records.groups[kind][row] if kind in records.groups else None) or ""
+                for name, kind in ((name, unquote(name)) for name in self.features["groups"])
+            }
+        if "identity" in self.features:
+            about["identity"] = (records.identities[row] if records.identities else None) or ""
+        return about
+
+
+def _feature_name(kind: str) -> str:
+    """What the feature of a kind of group is called; TFDS parts nested names by "/", which a column may well hold."""
+    return kind.replace("%", "%25").replace("/", "%2F")
+
+
+def _nested(features: dict[str, Any], name: str) -> list[str]:
+    """The names inside a nested feature; none where it is not there."""
+    return list(features.get(name, {}).get("featuresDict", {}).get("features", {}))

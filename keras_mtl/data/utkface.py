@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 
 from keras_mtl.data.folder import FolderSource
 from keras_mtl.data.source import Records
@@ -11,6 +12,12 @@ from keras_mtl.data.source import Records
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "other")
 """As UTKFace's authors call them; guesses, as the other labels are."""
+GUESSED = (
+    "UTKFace's ages, genders and races are, by its authors' account, the guesses of an algorithm (DEX) that a person "
+    "checked: they say how old somebody looks and what others take them for."
+)
+KINDS = ("race", "gender", "age group")
+OLDEST = 80
 
 _SUFFIX = re.compile(r"(\.(jpe?g|png|chip))+$", re.IGNORECASE)
 
@@ -59,15 +66,49 @@ def parse_groups(name: str) -> dict[str, str]:
     return {"age": parts[0], "gender": GENDERS[int(parts[1])], "race": RACES[int(parts[2])]}
 
 
+def groups_of(images: Sequence[str]) -> dict[str, list[str | None]]:
+    """What groups the images' names tell, where they have UTKFace's form.
+
+    Args:
+        images: N names, with or without folders.
+
+    Returns:
+        By kind of group, "race", "gender" and "age group" (by decade: "20–29", from 80 on "80+"), a group for each of
+        the N images; None where its name does not say. A kind that no name tells of is left out.
+
+    Example:
+        >>> groups_of(["UTKFace/39_1_2_20170116174525125.jpg.chip.jpg", "SMILEs/positives/7.jpg"])
+        {'race': ['Asian', None], 'gender': ['female', None], 'age group': ['30–39', None]}
+    """
+    found = [_groups(os.path.basename(image)) for image in images]
+    return {kind: [one.get(kind) for one in found] for kind in KINDS} if any(found) else {}
+
+
+def decade(age: float) -> str:
+    """The decade of an age, such as "20–29"; all from 80 on are "80+"."""
+    start = int(age) // 10 * 10
+    return f"{OLDEST}+" if start >= OLDEST else f"{start}–{start + 9}"
+
+
 class UtkFace(FolderSource):
-    """UTKFace (Zhang, Song and Qi 2017, arXiv:1702.08423): age and gender for every face. `utkface:FOLDER`."""
+    """UTKFace (Zhang, Song and Qi 2017, arXiv:1702.08423): age, gender and groups. `utkface:FOLDER`."""
 
     licence = "non-commercial research only"
     description = "UTKFace: faces from the web, aligned and cropped; age, gender (and race) estimated by annotators"
     offers = ("age", "gender")
 
     def records(self, split: str) -> Records:
-        return self.collect(split, ((image, _labels(image)) for image in self.files(self.folders[split])))
+        records = self.collect(split, ((image, _labels(image)) for image in self.files(self.folders[split])))
+        records.groups = groups_of(records.images)
+        return records
+
+
+def _groups(name: str) -> dict[str, str]:
+    try:
+        told = parse_groups(name)
+    except ValueError:
+        return {}
+    return {"race": told["race"], "gender": told["gender"], "age group": decade(int(told["age"]))}
 
 
 def _labels(image: str) -> dict[str, object] | str:

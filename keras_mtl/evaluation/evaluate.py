@@ -56,7 +56,7 @@ def evaluate_run(
         The split's entry: `images`, `quarantined`, `splits` ("as given" or "clean: ..."), `sources`, `drawn` (those of
         them that are drawn, not photos), `confidence`, `resamples`, and `tasks` by name, each with `kind`, `images`
         (labelled ones) and `metrics` {name: {value, low, high, undefined}}; `by_source` where several sources label
-        the task.
+        the task; `by_group` {kind of group: {group: the same, of the task's main metric}} where groups are known.
 
     Raises:
         ValueError: no run or model there, no source with that split, or too many bad records.

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_mtl.tasks import Task
+
 # The least probability that log_loss takes a model at its word for: float32's spacing at 1.
 SMALLEST_PROBABILITY = 2.0**-23
 
@@ -40,6 +42,11 @@ class Metric:
     def __call__(self, labels: np.ndarray, predictions: np.ndarray) -> float:
         """The metric with every image counted once; NaN where it is undefined."""
         return float(self.compute(labels, predictions, np.ones((1, len(labels))))[0])
+
+
+def main_metric(task: Task) -> Metric:
+    """The metric that a task is judged by: mae for a regression, accuracy for classes."""
+    return metrics_for(task.kind)["accuracy" if task.classes else "mae"]
 
 
 def from_plain(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable:

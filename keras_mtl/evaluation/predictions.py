@@ -15,6 +15,9 @@ from keras_mtl.tasks import Task
 if TYPE_CHECKING:
     from keras_mtl.data.splits import SplitData
 
+GROUP = "group:"
+"""What the columns of groups begin with; no task's name holds a colon."""
+
 
 def predict_split(model, data: Sequence[SplitData], *, batch_size: int = 64) -> pd.DataFrame:
     """Predicts every image of a split, labelled or not.
@@ -27,7 +30,8 @@ def predict_split(model, data: Sequence[SplitData], *, batch_size: int = 64) -> 
     Returns:
         One row for each image, in the order of `data`: `source`, `image`, and for each task `<task>` (the label: a
         value or a class name, missing where there is none), `<task>_predicted`, and for classes one column
-        `<task>_<class>` with its probability, 0 to 1.
+        `<task>_<class>` with its probability, 0 to 1; then `group:<kind>` for each kind of group that a source tells,
+        missing where it is unknown.
 
     Raises:
         ValueError: two columns would bear one name.
@@ -59,9 +63,10 @@ def write_predictions(frame: pd.DataFrame, path: str | pathlib.Path) -> None:
 
 
 def read_predictions(path: str | pathlib.Path, tasks: Mapping[str, Task]) -> pd.DataFrame:
-    """Reads what `write_predictions` wrote; class names stay text, whatever they look like."""
+    """Reads what `write_predictions` wrote; names of classes and groups stay text, whatever they look like."""
+    groups = [column for column in pd.read_csv(path, nrows=0).columns if column.startswith(GROUP)]
     named = [name for name, task in tasks.items() if task.classes]
-    text = ["source", "image", *named, *(f"{name}_predicted" for name in named)]
+    text = ["source", "image", *named, *(f"{name}_predicted" for name in named), *groups]
     return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
 
 
@@ -81,6 +86,7 @@ def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_siz
         else:
             columns[name] = np.asarray(labels, np.float64)
             columns[f"{name}_predicted"] = predicted.reshape(-1)
+    columns |= {f"{GROUP}{kind}": names for kind, names in part.groups.items()}
     return pd.DataFrame(columns)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
-from keras_mtl.evaluation.metrics import Metric, metrics_for
+from keras_mtl.evaluation.groups import groups_for, members
+from keras_mtl.evaluation.metrics import Metric, main_metric, metrics_for
 from keras_mtl.evaluation.predictions import labels_and_predictions
 from keras_mtl.evaluation.statistics import bootstrap
 from keras_mtl.table import aligned
@@ -35,6 +37,8 @@ def score(frame: pd.DataFrame, tasks: Mapping[str, Task], **bootstrap_settings) 
             scores[name]["by_source"] = {
                 source: _score_rows(part, task, bootstrap_settings) for source, part in parts.items()
             }
+        if groups := _score_groups(labelled, task, bootstrap_settings):
+            scores[name]["by_group"] = groups
     return scores
 
 
@@ -49,6 +53,7 @@ def report(result: dict, tasks: Mapping[str, Task], *, run: str, split: str) -> 
     if result["drawn"]:
         lines.append(DRAWN.format(sources=", ".join(result["drawn"])))
     rows: list[tuple] = []
+    group_rows: list[tuple] = []
     notes: list[str] = []
     for name, entry in result["tasks"].items():
         if not entry["images"]:
@@ -59,17 +64,40 @@ def report(result: dict, tasks: Mapping[str, Task], *, run: str, split: str) -> 
                 if metric.name in part["metrics"]:
                     rows.append(_row(name + suffix, tasks[name], metric, part))
                     notes += _undefined_note(name + suffix, metric, part["metrics"][metric.name])
+        for kind, groups in entry.get("by_group", {}).items():
+            for group, part in groups.items():
+                metric = main_metric(tasks[name])
+                cells = _row(name, tasks[name], metric, part)
+                group_rows.append((name, kind, group, *cells[1:5]))
     percent = f"{100 * result['confidence']:g} % interval"
     if rows:
         lines += ["", aligned([("task", "metric", "value", percent, "images", "labels"), *rows], right=(2, 3, 4))]
+    if group_rows:
+        titles = ("task", "by", "group", "metric", "value", percent, "images")
+        lines += ["", aligned([titles, *group_rows], right=(4, 5, 6))]
     return "\n".join([*lines, *([""] if notes else []), *notes])
 
 
-def _score_rows(labelled: pd.DataFrame, task: Task, bootstrap_settings: dict) -> dict:
+def _score_groups(labelled: pd.DataFrame, task: Task, bootstrap_settings: dict) -> dict[str, dict[str, dict]]:
+    """By kind of group and group: its images' main metric."""
+    main = main_metric(task)
+    scores = {}
+    for kind, names in groups_for(labelled, task).items():
+        group_of = np.array(names, object)
+        scores[kind] = {
+            group: _score_rows(labelled[group_of == group], task, bootstrap_settings, {main.name: main})
+            for group in members(names)
+        }
+    return scores
+
+
+def _score_rows(
+    labelled: pd.DataFrame, task: Task, bootstrap_settings: dict, metrics: Mapping[str, Metric] | None = None
+) -> dict:
     entry: dict = {"images": len(labelled), "metrics": {}}
     if len(labelled):
         labels, predictions = labels_and_predictions(labelled, task)
-        estimates = bootstrap(metrics_for(task.kind), labels, predictions, **bootstrap_settings)
+        estimates = bootstrap(metrics or metrics_for(task.kind), labels, predictions, **bootstrap_settings)
         entry["metrics"] = {name: estimate.to_dict() for name, estimate in estimates.items()}
     return entry
 

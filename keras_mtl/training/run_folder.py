@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import importlib.metadata
 import os
@@ -13,11 +12,11 @@ import subprocess
 import keras_mtl
 from keras_mtl import cli
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, replacing, write_json
+from keras_mtl.files import read_json, replacing, write_csv, write_json
 from keras_mtl.training.config import Config
 
 # What may differ between a run and its resumption: none of these changes a number.
-FREE = ("resume", "workdir", "name", "cache", "cache_dir", "data_dir", "checkpoint_steps", "histograms")
+FREE = ("resume", "workdir", "name", "cache", "cache_dir", "data_dir", "checkpoint_steps", "histograms", "log_conflict_every")
 PATHS = ("init_from", "prune_from")
 
 
@@ -27,8 +26,8 @@ class RunFolder:
     Args:
         path: the folder; it need not exist yet.
 
-    Files: `flags.txt`, `manifest.json`, `metrics.json`, `model.keras`, `quarantine.csv`, and the folders
-    `checkpoints/`, `logs/`, `predictions/`.
+    Files: `flags.txt`, `manifest.json`, `metrics.json`, `model.keras`, `quarantine.csv`, `conflict.csv` where conflict
+    is logged, and the folders `checkpoints/`, `logs/`, `predictions/`.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -38,6 +37,7 @@ class RunFolder:
         self.metrics_path = self.path / "metrics.json"
         self.model_path = self.path / "model.keras"
         self.quarantine_path = self.path / "quarantine.csv"
+        self.conflict_path = self.path / "conflict.csv"
         self.checkpoints_path = self.path / "checkpoints"
         self.logs_path = self.path / "logs"
         self.predictions_path = self.path / "predictions"
@@ -117,10 +117,8 @@ class RunFolder:
 
     def write_quarantine(self, bad) -> None:
         """Writes the bad records, one a line: source, split, image, reason."""
-        with replacing(self.quarantine_path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("source", "split", "image", "reason"))
-            writer.writerows((record.source, record.split, record.image, record.reason) for record in bad)
+        rows = ((record.source, record.split, record.image, record.reason) for record in bad)
+        write_csv(self.quarantine_path, ("source", "split", "image", "reason"), rows)
 
     def update_metrics(self, **entries) -> None:
         """Sets entries of `metrics.json` and keeps the others."""

@@ -12,7 +12,7 @@ import types
 
 import pytest
 from browser import DESKTOP, PHONE, browser, errors, requests
-from comparison.fabricated import fabricate
+from comparison.fabricated import fabricate, rewrite
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -100,6 +100,29 @@ def test_the_tables_numbers_are_those_of_the_table(report, results):
         assert note in seen
 
 
+def test_groups_that_the_data_name_are_reported_in_their_words(tmp_path):
+    """None of the fabricated emotions' pictures has a name that tells anything."""
+    results = _fabricate(tmp_path, seeds=1, images=90, tasks=[EMOTION, "smile"])
+    for row in results.rows:
+        for seed in results.seeds:
+            rewrite(results, row, seed, _with_sites)
+    page = text_of(_write(results, tmp_path / "report.html", costs={}))
+    assert "Emotion by camera site: accuracy, %." in page and "Emotion by place: accuracy, %." in page
+    assert "Camera site Images Multitask-ResNet-18" in page and "The camera site of 1 image is unknown." in page
+    assert "The images of smile carry no groups." in page and "Of 45 groups by place the 30 largest are shown." in page
+    assert "Errors by group stand under" in page
+    assert "UTKFace" not in page and "race" not in page.lower().split()
+
+
+def _with_sites(frame):
+    number = frame.index.to_series()
+    own = frame["source"] == "csv_emotion"
+    sites = number.mod(3).map({0: "north", 1: "south", 2: "<hill>"}).where(own & (number > 0))
+    return frame.assign(
+        **{"group:camera_site": sites, "group:place": ("place " + (number // 2).astype(str)).where(own)}
+    )
+
+
 def test_small_groups_are_shown_and_greyed(report):
     page = report.read_text("utf-8")
     ages = re.search(r"<table aria-label=\"Gender by age.*?</table>", page, re.S)
@@ -126,7 +149,7 @@ def test_other_tasks_and_nets(tasks, settings, missing, tmp_path):
     assert "<middle>" not in re.sub(r"<script\b.*?</script>", "", page, flags=re.S)
     for name in results.tasks:
         assert name.replace("_", " ") in seen.lower()
-    if "single" not in results.config.variants:
+    if "single" not in results.config.compared:
         assert "no single net was trained" in seen
 
 

@@ -3,9 +3,11 @@
 import pytest
 
 from keras_mtl import tasks
+from keras_mtl.data.builders.lists import image_files
+from keras_mtl.data.faces.inventory import PhotoFolder
 from keras_mtl.data.genki4k import Genki4k
 from keras_mtl.data.smiles import Smiles
-from keras_mtl.data.utkface import UtkFace, parse_name
+from keras_mtl.data.utkface import UtkFace, decade, groups_of, parse_name
 from keras_mtl.tasks import Task
 
 SMILE = tasks.select_tasks(["smile"])
@@ -29,6 +31,32 @@ def test_utkface_names_are_labels(tmp_path):
     assert records.labels["age"].tolist() == [100, 1, 7]
     assert records.labels["gender"].tolist() == [0, 1, 1]
     assert source.splits() == ("train",) and records.bad == []
+    assert records.groups == {
+        "race": ["other", "White", "Asian"],
+        "gender": ["male", "female", "female"],
+        "age group": ["80+", "0–9", "0–9"],
+    }
+
+
+def test_names_that_say_nothing_give_no_groups():
+    assert groups_of(["a.jpg", "39_1_9_2017.jpg", "39_1_2017.jpg"]) == groups_of([]) == {}
+
+
+@pytest.mark.parametrize(("age", "expected"), [(0, "0–9"), (9, "0–9"), (10, "10–19"), (79, "70–79"), (116, "80+")])
+def test_decades(age, expected):
+    assert decade(age) == expected
+
+
+@pytest.mark.parametrize("kind", ["a folder of its own", "photos", "a builder's"])
+def test_hidden_files_and_folders_are_passed_over(kind, tmp_path):
+    touch(tmp_path, "b/1_1_0_2017.jpg", "2_1_0_2017.jpg", "._2_1_0_2017.jpg", ".trash/3_1_0_2017.jpg")
+    if kind == "photos":
+        found = PhotoFolder("photos", str(tmp_path)).records("train").images
+    elif kind == "a builder's":
+        found = [name for name, _ in image_files(tmp_path, "")]
+    else:
+        found = UtkFace("faces", tasks.select_tasks(["age"]), "", base=tmp_path).records("train").images
+    assert found == ["2_1_0_2017.jpg", "b/1_1_0_2017.jpg"]
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,14 @@ TASKS = select_tasks(["age", "smile"])
 def source(tmp_path):
     """Eight images of noise, some without a label; one is missing and one has an impossible age."""
     rng = np.random.default_rng(0)
-    lines = ["image,split,identity,age,smile"]
+    lines = ["image,split,identity,smile,age,site"]
     for i in range(8):
         PIL.Image.fromarray(rng.integers(0, 256, (20, 24, 3), np.uint8)).save(tmp_path / f"{i}.jpg")
-        lines.append(
-            f"{i}.jpg,{'train' if i < 6 else 'test'},{f'p{i // 2}' if i < 4 else ''},{i + 0.5},{'' if i % 2 else 1}"
-        )
-    lines += ["gone.jpg,train,,3,1", "7.jpg,train,,300,1"]
+        split, person = "train" if i < 6 else "test", f"p{i // 2}" if i < 4 else ""
+        lines.append(f"{i}.jpg,{split},{person},{'' if i % 2 else 1},{i + 0.5},{'' if i == 1 else f'site {i % 3}'}")
+    lines += ["gone.jpg,train,,1,3,", "7.jpg,train,,1,300,"]
     (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n")
-    return parse_sources([f"age+smile=csv:{tmp_path / 'faces.csv'}"], TASKS)[0]
+    return parse_sources([f"age+smile=csv:{tmp_path / 'faces.csv'}?group=site"], TASKS)[0]
 
 
 def packed(folder):
@@ -43,10 +42,43 @@ def test_shards_hold_what_their_source_holds(source, tmp_path):
         rows = [given.images.index(image) for image in found.images]
         assert found.images == [image for image in given.images if image != "gone.jpg"]
         assert found.identities == [given.identities[row] for row in rows]
+        assert found.groups == {"site": [given.groups["site"][row] for row in rows]}
         for task in TASKS:
             np.testing.assert_array_equal(found.labels[task], given.labels[task][rows])
         assert shards.encoded(found.images) == source.encoded(found.images)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["set"]
+
+
+def test_groups_of_any_name_are_kept_apart_from_labels(source, tmp_path):
+    table = (tmp_path / "faces.csv").read_text().replace(",age,site", ",age%,land/région")
+    (tmp_path / "faces.csv").write_text(table)
+    path = f"{tmp_path / 'faces.csv'}?age=age%25&group=land/région&group=age%25&group=smile"
+    write_shards(parse_sources([f"age+smile=csv:{path}"], TASKS)[0], tmp_path / "set")
+    shards = packed(tmp_path / "set")
+    records = shards.records("test")
+    assert records.groups == {"land/région": ["site 0", "site 1"], "age%": ["6.5", "7.5"], "smile": ["1", None]}
+    assert list(records.labels) == ["age", "smile"] and records.labels["age"].tolist() == [6.5, 7.5]
+
+
+def test_a_source_without_identities_and_groups_is_read_back_without(source, tmp_path):
+    (tmp_path / "faces.csv").write_text((tmp_path / "faces.csv").read_text().replace("identity", "comment"))
+    write_shards(parse_sources([f"age+smile=csv:{tmp_path / 'faces.csv'}"], TASKS)[0], tmp_path / "set")
+    records = packed(tmp_path / "set").records("train")
+    assert records.identities is None and records.groups == {}
+
+
+def test_plain_tfds_reads_shards(source, tmp_path):
+    import tensorflow_datasets as tfds
+
+    write_shards(source, tmp_path / "set")
+    test = list(tfds.builder_from_directory(tmp_path / "set").as_data_source("test"))
+    assert [(one["file_name"], one["image"].shape) for one in test] == [
+        (b"6.jpg", (20, 24, 3)),
+        (b"7.jpg", (20, 24, 3)),
+    ]
+    assert [one["labels"] for one in test] == [{"age": b"6.5", "smile": b"smiling"}, {"age": b"7.5", "smile": b""}]
+    assert [one["groups"] for one in test] == [{"site": b"site 0"}, {"site": b"site 1"}]
+    np.testing.assert_array_equal(test[0]["image"], np.array(PIL.Image.open(tmp_path / "6.jpg")))
 
 
 def test_shards_are_loaded_as_files_are(source, tmp_path):

@@ -48,7 +48,7 @@ def test_evaluation_fills_the_run_folder_and_prints_a_table(run, capsys):
     assert metrics["training"] == {"best": 0.5} and metrics["validation"] == {"older": 1}
     assert metrics["test"] == json.loads(json.dumps(result))
     assert result["quarantined"] == 1 and result["drawn"] == ["drawn_age", "drawn_smile"]
-    assert "gone.png" in run.quarantine_path.read_text()
+    assert "gone.png" in run.quarantine_path.read_text() and b"\r" not in run.quarantine_path.read_bytes()
 
     frame = pd.read_csv(run.predictions_path / "test.csv")
     assert len(frame) == result["images"]

@@ -6,6 +6,7 @@ import pytest
 
 import keras_mtl
 from keras_mtl.data.splits import SplitData
+from keras_mtl.evaluation.groups import groups_of
 from keras_mtl.evaluation.predictions import (
     labels_and_predictions,
     predict_split,
@@ -41,6 +42,18 @@ def test_table_has_a_row_an_image_with_labels_in_words(frame):
     assert frame["smile"].tolist()[7:10] == ["not smiling", "smiling", "smiling"]
     assert frame["smile"].isna().tolist() == [True] * 7 + [False, False, False, True, False]
     assert frame["gender"].isna().all()
+
+
+def test_groups_stand_in_columns_of_their_own_and_stay_text(tiny_model, data, tmp_path):
+    data[0].groups = {"site": ["1", "2", None, "NA", "1", "1", "2"]}
+    data[1].groups = {"smile": ["a"] * 5}
+    frame = predict_split(tiny_model, data, batch_size=4)
+    write_predictions(frame, tmp_path / "test.csv")
+    for table in (frame, read_predictions(tmp_path / "test.csv", tiny_model.tasks)):
+        assert groups_of(table) == {
+            "site": ["1", "2", None, "NA", "1", "1", "2"] + [None] * 5,
+            "smile": [None] * 7 + ["a"] * 5,
+        }
 
 
 def test_predictions_are_the_models_own(frame, tiny_model, images):

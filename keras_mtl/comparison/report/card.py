@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras_mtl.comparison.report.blocks import Heading, HtmlTable, List, Note, Section, Text
 from keras_mtl.comparison.report.context import Context
-from keras_mtl.evaluation.groups import groups_of
+from keras_mtl.data import utkface
 from keras_mtl.evaluation.scoring import DRAWN
 
 INTENDED = (
@@ -14,10 +14,6 @@ INTENDED = (
 NOT_FOR = (
     "Do not use it to decide anything about a person: no access or age checks, no policing, hiring, insurance or "
     "advertising, no sorting of people by looks, nothing without the consent of those who are pictured."
-)
-GUESSED = (
-    "UTKFace's ages, genders and races are, by its authors' account, the guesses of an algorithm (DEX) that a person "
-    "checked: they say how old somebody looks and what others take them for."
 )
 OF_TASK = {
     "age": "Age is how old somebody looks to whoever labelled the picture, where the data have no record of it.",
@@ -42,7 +38,7 @@ def section(context: Context) -> Section:
         if name not in OF_TASK
     ]
     photos = len(drawn) < len(sources)
-    grouped = photos and _grouped(context)
+    grouped = photos and any(context.group_kinds(name) for name in context.tasks)
     blocks: list = [Note(DRAWN.format(sources=", ".join(drawn)))] if drawn else []
     blocks += [
         Heading("Intended use"),
@@ -50,7 +46,7 @@ def section(context: Context) -> Section:
         Heading("Not to be used for"),
         Note(NOT_FOR),
         Heading("What the labels are"),
-        List(([GUESSED] if grouped else []) + labels),
+        List(([utkface.GUESSED] if context.of_utkface else []) + labels),
         Heading("Data and licences"),
         _licences(sources),
         Heading("Known errors"),
@@ -68,13 +64,6 @@ def _sources(context: Context) -> dict[str, dict]:
         for name, source in context.results.manifest(row, context.first_seed)["sources"].items():
             found.setdefault(name, source)
     return found
-
-
-def _grouped(context: Context) -> bool:
-    return any(
-        groups_of(list(context.images(context.rows_of(name)[0], name, context.first_seed)["image"]))
-        for name in context.tasks
-    )
 
 
 def _licences(sources: dict[str, dict]) -> HtmlTable:

@@ -14,8 +14,10 @@ from keras_mtl.comparison.cells import Row
 from keras_mtl.comparison.colours import colour_of, dash_of
 from keras_mtl.comparison.report.blocks import LegendEntry
 from keras_mtl.comparison.results import Results
-from keras_mtl.comparison.table import Table, main_metric
-from keras_mtl.evaluation.metrics import Metric
+from keras_mtl.comparison.table import Table
+from keras_mtl.data.utkface import groups_of
+from keras_mtl.evaluation.groups import groups_for
+from keras_mtl.evaluation.metrics import Metric, main_metric
 from keras_mtl.evaluation.predictions import labels_and_predictions
 from keras_mtl.evaluation.statistics import Estimate, resample
 from keras_mtl.tasks import Task
@@ -80,6 +82,22 @@ class Context:
         """The images that are labelled for a task, one a row, numbered from 0."""
         frame = self.predictions(row, seed)
         return frame[frame[task].notna()].reset_index(drop=True)
+
+    @functools.cache  # noqa: B019
+    def groups(self, row: Row, task: str) -> dict[str, list[str | None]]:
+        """What groups the images that are labelled for a task belong to: `groups_for`, in the order of `images`."""
+        return groups_for(self.images(row, task, self.first_seed), self.tasks[task])
+
+    def group_kinds(self, task: str) -> list[str]:
+        """The kinds of groups that the predictions of all rows of a task tell."""
+        first, *others = (self.groups(row, task) for row in self.rows_of(task))
+        return [kind for kind in first if all(kind in other for other in others)]
+
+    @functools.cached_property
+    def of_utkface(self) -> bool:
+        """Whether images that are measured on have UTKFace's names."""
+        names = (self.images(self.rows_of(task)[0], task, self.first_seed)["image"] for task in self.tasks)
+        return any(groups_of(list(images)) for images in names)
 
     @functools.cache  # noqa: B019
     def labelled(self, row: Row, task: str, seed: int, split: str = "") -> tuple[np.ndarray, np.ndarray]:

@@ -24,9 +24,14 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def spaced(name: str) -> str:
+    """The name of a task or a kind of group as a sentence has it."""
+    return name.replace("_", " ")
+
+
 def task_name(name: str) -> str:
-    """A task's name as a heading has it."""
-    return capital(name.replace("_", " "))
+    """The same as a heading has it."""
+    return capital(spaced(name))
 
 
 def scale(metric: Metric) -> float:

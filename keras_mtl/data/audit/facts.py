@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from keras_mtl.data.audit.pictures import Pictures
-from keras_mtl.data.source import Bad, Records
+from keras_mtl.data.source import Bad, Records, label_text
 from keras_mtl.data.utkface import parse_name
 from keras_mtl.tasks import Task
 
@@ -57,7 +57,7 @@ def _label_facts(task: Task, values: np.ndarray) -> dict:
     counts = collections.Counter(known.tolist())
     if task.classes:
         return {"labelled": len(known), "labels": {name: counts[float(i)] for i, name in enumerate(task.classes)}}
-    return {"labelled": len(known), "labels": {f"{value:g}": counts[value] for value in sorted(counts)}}
+    return {"labelled": len(known), "labels": {label_text(task, value): counts[value] for value in sorted(counts)}}
 
 
 def task_names(facts: Mapping[str, Mapping]) -> list[str]:

@@ -12,7 +12,7 @@ import PIL.Image
 from keras_mtl.data.audit.audit import Audit
 from keras_mtl.data.audit.facts import classes_of, task_names, unseen_in_training
 from keras_mtl.data.audit.leaks import Duplicate
-from keras_mtl.data.source import SPLITS, Source
+from keras_mtl.data.source import SPLITS, Source, label_text
 from keras_mtl.files import replacing
 
 MOST_PAIRS = 120
@@ -67,9 +67,7 @@ def _pair(audit: Audit, sources: Mapping[str, Source], pair: Duplicate, leaks: b
         image = audit.images[position]
         declared = sources[image.source].declared
         labels = [
-            f"{task} {declared[task].classes[int(value)] if declared[task].classes else f'{value:g}'}"
-            for task, value in image.labels.items()
-            if value == value
+            f"{task} {label_text(declared[task], value)}" for task, value in image.labels.items() if value == value
         ]
         sides.append(
             {"image": image, "labels": ", ".join(labels), "data": _thumbnail(sources[image.source], image.name)}

@@ -107,6 +107,13 @@ _CELEBA = [
 _DECADES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
 """FairFace's names of its age groups."""
 
+FOTW_LISTS = {
+    "train": "FotW/smiles_trset/gender_fex_trset.csv",
+    "valid": "FotW/smiles_valset/gender_fex_valset.csv",
+    "test": "FotW/track3_all/test_gt.csv",
+}
+"""Faces of the World's lists by the owner's split; the pictures of each lie beside it."""
+
 _IMDB_SPLITS = ("train", "valid", "test")
 
 _ADIENCE_AGES = {
@@ -252,14 +259,7 @@ _ENTRIES = (
         licence="unknown; see the owner's page",
         description="Faces of the World, ChaLearn 2016: photos of people from everywhere, gender and smile",
         homepage="https://gesture.chalearn.org/2016-looking-at-people-cvpr-challenge",
-        needs=tuple(
-            f"FotW/{path}"
-            for path in (
-                "smiles_trset/gender_fex_trset.csv",
-                "smiles_valset/gender_fex_valset.csv",
-                "track3_all/test_gt.csv",
-            )
-        ),
+        needs=tuple(FOTW_LISTS.values()),
         instructions="Register for track 3 (smile and gender) as the owner's page says and get the images and ground "
         "truth of training, validation and test; put the unpacked folders smiles_trset/ (with gender_fex_trset.csv in "
         "it), smiles_valset/ (with gender_fex_valset.csv) and track3_all/ (with test_gt.csv) into FotW/.",

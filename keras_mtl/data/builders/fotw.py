@@ -14,14 +14,9 @@ import pathlib
 import tensorflow_datasets as tfds
 
 from keras_mtl.data.builders.base import FaceBuilder, read_image
+from keras_mtl.data.builders.catalogue import FOTW_LISTS
 from keras_mtl.data.builders.chalearn_lap_age import CITATION
 from keras_mtl.data.builders.lists import by_image, read_rows
-
-LISTS = {
-    "train": "smiles_trset/gender_fex_trset.csv",
-    "valid": "smiles_valset/gender_fex_valset.csv",
-    "test": "track3_all/test_gt.csv",
-}
 
 
 class Fotw(FaceBuilder):
@@ -34,11 +29,11 @@ class Fotw(FaceBuilder):
 
     def _split_generators(self, dl_manager):
         folder = self.manual_folder(dl_manager)
-        return {split: self._generate_examples(folder, path) for split, path in LISTS.items()}
+        return {split: self._generate_examples(folder, path) for split, path in FOTW_LISTS.items()}
 
     def _generate_examples(self, manual: pathlib.Path, path: str):
-        folder = f"FotW/{path.partition('/')[0]}"
-        rows = read_rows(manual / "FotW" / path, ("image_name",), ("Gender", "Smile"))
+        folder = path.rpartition("/")[0]
+        rows = read_rows(manual / path, ("image_name",), ("Gender", "Smile"))
         for name, labels in by_image((f"{folder}/{row.pop('image_name')}", row) for row in rows).items():
             labels = {"gender": labels["Gender"], "smile": labels["Smile"]}
             yield name, {"image": read_image(manual / name), "file_name": name, **labels}

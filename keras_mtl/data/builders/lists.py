@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.files import visible_files
 
 
 def read_rows(
@@ -56,9 +57,9 @@ def by_image(rows: Iterable[tuple[str, dict[str, str]]]) -> dict[str, dict[str, 
 
 
 def image_files(manual: pathlib.Path, folder: str) -> Iterator[tuple[str, pathlib.Path]]:
-    """All files in a folder and those below it but hidden ones, sorted: the name below the manual folder, the path."""
-    for path in sorted((manual / folder).rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
+    """The `visible_files` of a folder in the manual folder: the name below the latter, the path."""
+    for path in (manual / folder / name for name in visible_files(manual / folder)):
+        if path.is_file():
             # Zip files from elsewhere leave names that aren't UTF-8, which TFDS can't write.
             name = os.fsencode(path.relative_to(manual).as_posix()).decode("utf-8", "backslashreplace")
             yield name, path

@@ -12,7 +12,7 @@ import dataclasses
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from keras_mtl.data.faces.children import map_in_children
@@ -160,13 +160,33 @@ def _write_lists(
     return Counts(len(crops) + len(bad), len(kept), len(no_face), len(several), len(bad) + problems)
 
 
+def group_columns(source: Source, records: Mapping[str, Records]) -> dict[str, str]:
+    """In which column of labels.csv each kind of group stands: one of its name, or of NAME_group where that is taken.
+
+    Groups that are a task's labels, as UTKFace's genders are, stand in the task's column.
+    """
+    columns: dict[str, str] = {}
+    for kind in dict.fromkeys(kind for part in records.values() for kind in part.groups):
+        column, taken = kind, {"image", "photo", "split", "identity", *source.tasks, *columns.values()}
+        if kind not in source.tasks or not all(_are_labels(source, kind, part) for part in records.values()):
+            while column in taken:
+                column += "_group"
+        columns[kind] = column
+    return columns
+
+
+def _are_labels(source: Source, kind: str, part: Records) -> bool:
+    labels = (label_text(source.declared[kind], value) for value in part.labels[kind])
+    return [name or "" for name in part.groups.get(kind, [None] * len(part.images))] == list(labels)
+
+
 def _write_labels(path: pathlib.Path, source: Source, records: dict[str, Records], crops: dict[str, str]) -> None:
     """Crops with all that the source knows of their photos, in the order of its records."""
-    groups = list(dict.fromkeys(kind for part in records.values() for kind in part.groups))
+    groups = {kind: column for kind, column in group_columns(source, records).items() if column not in source.tasks}
     known = any(part.identities for part in records.values())
     columns = ["image", "photo"]
     if source.tasks:
-        columns += ["split", *["identity"] * known, *groups, *source.tasks]
+        columns += ["split", *["identity"] * known, *groups.values(), *source.tasks]
     rows = []
     for split, part in records.items():
         for i, photo in enumerate(part.images):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from keras_mtl.data.prepared import PreparedSource
 from keras_mtl.data.source import MissingPath, Records, Source, stamp
 from keras_mtl.errors import UserError
+from keras_mtl.files import visible_files
 from keras_mtl.photos import SUFFIXES
 
 
@@ -26,11 +27,7 @@ class PhotoFolder(Source):
         super().__init__(name, {}, path, base=pathlib.Path(path).expanduser())
         if not self.root.is_dir():
             raise MissingPath(f"--photos must name folders. Received: {path!r}")
-        found = []
-        for place, _, names in os.walk(self.root, followlinks=True):
-            inside = os.path.relpath(place, self.root)
-            found += [os.path.normpath(os.path.join(inside, name)) for name in names]
-        self._photos = sorted(photo for photo in found if photo.lower().endswith(SUFFIXES))
+        self._photos = [photo for photo in visible_files(self.root) if photo.lower().endswith(SUFFIXES)]
         if not self._photos:
             raise UserError(f"Folder {path} holds no image file ({', '.join(SUFFIXES)})")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from keras_mtl.cores import count_cores
-from keras_mtl.data.faces.crop_source import crop_source
+from keras_mtl.data.faces.crop_source import crop_source, group_columns
 from keras_mtl.data.faces.crops import Cropping
 from keras_mtl.data.faces.detect import Detector, check_installed, load_detector
 from keras_mtl.data.faces.inventory import PhotoFolder
@@ -105,8 +105,8 @@ def _find_folders(photos: Sequence[str]) -> list[Source]:
 
 def _as_table(source: Source, folder: pathlib.Path, base: str) -> tuple[str, Source]:
     """The crops as a source of the same name, and its path as `--sources` takes it."""
-    groups = dict.fromkeys(kind for split in source.splits() for kind in source.records(split).groups)
-    options = [f"group={quote(kind)}" for kind in groups if kind != "group" or len(groups) > 1]
+    groups = list(group_columns(source, {split: source.records(split) for split in source.splits()}).values())
+    options = [f"group={quote(column)}" for column in groups if groups != ["group"]]
     path = "?".join(filter(None, ("labels.csv", "&".join(options))))
     table = CsvSource(source.name, source.declared, path, base=folder) if source.tasks else source
     shown = _shown(folder / "labels.csv", base)

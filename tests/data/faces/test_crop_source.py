@@ -89,6 +89,31 @@ def test_a_prepared_set_is_a_source_with_the_same_labels(photos, tmp_path):
     assert not bad and np.abs(pixels[:, 8:-8, 8:-8].mean((1, 2)) - fake_detector.RED).max() < 12
 
 
+def test_groups_named_as_a_task_or_column_come_through(tmp_path):
+    for name in ("a.png", "b.png"):
+        paint(tmp_path / "photos" / name, 25)
+    (tmp_path / "photos" / "t.csv").write_text("image,years,age,gender,photo\na.png,31,old,female,x\nb.png,9,new,,y\n")
+    entry = f"csv:{tmp_path}/photos/t.csv?age=years&group=age&group=gender&group=photo"
+    printed = prepare(
+        sources=[f"age+gender={entry}"],
+        photos=[],
+        out=str(tmp_path / "out"),
+        detect=True,
+        cropping=CROPPING,
+        format="files",
+        jobs=1,
+        load=fake_detector.load,
+    )
+    (source,) = parse_sources([printed.split("--sources='")[1].rstrip("'\n")], tasks.select_tasks(["age", "gender"]))
+    records = source.records("train")
+    assert records.labels["age"].tolist() == [31, 9]
+    assert records.groups == {
+        "age_group": ["old", "new"],
+        "gender": ["female", None],
+        "photo_group": ["x", "y"],
+    }
+
+
 def test_several_faces_can_be_skipped(photos, tmp_path):
     out = tmp_path / "out"
     counts = crop_source(source_of(photos), out, Cropping(48, 0.0, "skip"), jobs=1, load=fake_detector.load)
