@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_mtl.balancing.gramian import gramian, stack, weighted_sum
+from keras_mtl.balancing.gramian import gramian, stack
+from keras_mtl.balancing.rows import RowGroups, Terms, can_tell_apart
 from keras_mtl.balancing.shared import shared_features, shared_weights
 from keras_mtl.balancing.sub_batches import SubBatch, cut_batch
 from keras_mtl.balancing.weighting import Weighting
@@ -63,6 +65,13 @@ class BalancedStep:
         self.shared = shared_weights(outputs, model.input)
         self._is_shared = {id(weight) for weight in self.shared}
         self.gradients = self._choose(gradients)
+        # Without a task in two groups of rows, one pass over all of them tells the gradients apart.
+        self._is_one_pass = (
+            len(self.sub_batches) > 1
+            and self.gradients == "trunk"
+            and all(len(part.tasks) == 1 for part in self.sub_batches)
+            and can_tell_apart(model.layers, self.shared)
+        )
         if self.gradients == "features":
             self._trunk, self._branches = self._cut()
         self.chosen = keras.Variable([1.0] * len(self.tasks), dtype="float32", trainable=False, name="task_weights")
@@ -134,44 +143,106 @@ class BalancedStep:
     def _weigh_losses(self, batch: _Batch):
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            outputs = [(part, self._nets[part.tasks](part.of(batch.x), training=True)) for part in self.sub_batches]
-            losses = {task: [] for task in self.tasks}
-            for part, found in outputs:
-                for task in part.tasks:
-                    losses[task].append(self._loss(task, batch, found[task], part))
-            values = tf.stack([tf.add_n(losses[task]) for task in self.tasks])
-            total = tf.tensordot(self._choice(values), values, 1)
+            losses, outputs = self._forward(batch)
+            total = tf.tensordot(self._choice(losses), losses, 1)
             # Losses that layers add, such as a regulariser's, belong to no task.
             total += tf.add_n([tf.cast(loss, tf.float32) for loss in self.model.losses] or [tf.zeros([])])
         gradients = tape.gradient(total, weights, unconnected_gradients="zero")
-        return _join(outputs, self.tasks), dict(zip(map(id, weights), gradients, strict=True))
+        return outputs, dict(zip(map(id, weights), gradients, strict=True))
+
+    def _forward(self, batch: _Batch):
+        """The losses, float32 [tasks], times their loss weights, and the outputs by task."""
+        if self._is_one_pass:
+            with RowGroups(None, [len(part) for part in self.sub_batches]).recording(self.model.layers):
+                outputs = self.model(batch.x, training=True)
+            found = [(part, {task: part.of(outputs[task]) for task in part.tasks}) for part in self.sub_batches]
+        else:
+            found = [(part, self._nets[part.tasks](part.of(batch.x), training=True)) for part in self.sub_batches]
+            outputs = _join(found, self.tasks)
+        losses = {task: [] for task in self.tasks}
+        for part, own in found:
+            for task in part.tasks:
+                losses[task].append(self._loss(task, batch, own[task], part))
+        return tf.stack([tf.add_n(losses[task]) for task in self.tasks]), outputs
 
     def _weigh_gradients(self, batch: _Batch):
-        shapes = [weight.shape for weight in self.shared]
+        halves = [self.sub_batches]
         if self.weighting.halves:
-            halves = list(zip(*(part.halves() for part in self.sub_batches), strict=True))
-            found = [self.task_gradients(batch, half) for half in halves]
-            losses = (found[0][0] + found[1][0]) / 2
-            outputs = [entry for _, _, outputs in found for entry in outputs]
-            rows = [stack(self.shared_rows(gradients)) for _, gradients, _ in found]
-            weights = self._choice(losses, gramian(*rows))
-            combined = weighted_sum(weights / 2, [a + b for a, b in zip(*rows, strict=True)], shapes)
-            own = [(gradients, 0.5) for _, gradients, _ in found]
+            halves = [list(half) for half in zip(*(part.halves() for part in self.sub_batches), strict=True)]
+        take = self._from_one_pass if self._is_one_pass else self._from_passes
+        losses, groups, apart, own, outputs = take(batch, halves)
+        # Which groups of rows each task's gradient is the sum of, in each half.
+        member = np.zeros([len(halves), len(self.tasks), len(groups)], np.float32)
+        for number, (half, task) in enumerate(groups):
+            member[half, self.tasks.index(task), number] = 1
+        if self.weighting.sees == "gradients":
+            combined = self.weighting.combine(self._by_task(apart, groups), losses)
         else:
-            losses, gradients, outputs = self.task_gradients(batch)
-            own = [(gradients, 1.0)]
-            per_task = self.shared_rows(gradients)
-            if self.weighting.sees == "gradients":
-                combined = self.weighting.combine(per_task, losses)
-            else:
-                rows = stack(per_task)
-                combined = weighted_sum(self._choice(losses, gramian(rows)), rows, shapes)
-        result = dict(zip(map(id, self.shared), combined, strict=True))
+            inner = tf.add_n([apart[id(weight)].inner() for weight in self.shared])
+            products = tf.matmul(tf.matmul(member[0], inner), member[-1], transpose_b=True)
+            by_group = tf.tensordot(self._choice(losses, products), member.sum(0), 1) / len(halves)
+            combined = [apart[id(weight)].weighted(by_group) for weight in self.shared]
+        return outputs, own | dict(zip(map(id, self.shared), combined, strict=True))
+
+    def _by_task(self, apart, groups) -> list[list[tf.Tensor]]:
+        """For each task the gradient of each shared weight."""
+        terms = [apart[id(weight)].terms for weight in self.shared]
+        return [
+            [tf.add_n([own[g] for g, (_, name) in enumerate(groups) if name == task]) for own in terms]
+            for task in self.tasks
+        ]
+
+    def _from_one_pass(self, batch: _Batch, halves: Sequence[Sequence[SubBatch]]):
+        """The gradients of groups of rows from one forward and one backward pass.
+
+        Returns:
+            The losses [tasks]; for each group its half and task; by the id of a shared weight its groups'
+            gradients; by the id of another weight its gradient; the outputs by task.
+        """
+        parts = sorted(
+            ((part, half) for half, own in enumerate(halves) for part in own), key=lambda entry: entry[0].start
+        )
+        rest = [weight for weight in self.model.trainable_variables if id(weight) not in self._is_shared]
+        with tf.GradientTape() as tape:
+            rows = RowGroups(tape, [len(part) for part, _ in parts])
+            with rows.recording(self.model.layers):
+                outputs = self.model(batch.x, training=True)
+            losses = {task: [] for task in self.tasks}
+            for part, half in parts:
+                (task,) = part.tasks
+                losses[task].append(self._loss(task, batch, part.of(outputs[task]), part, halves[half]))
+            total = tf.add_n([loss for own in losses.values() for loss in own])
+        kept = rows.watched()
+        gradients = tape.gradient(total, [*kept, *rest], unconnected_gradients="zero")
+        apart = rows.read(gradients[: len(kept)])
+        share = 1 / len(halves)
+        own = {
+            key: found.weighted(tf.fill([len(parts)], share))
+            for key, found in apart.items()
+            if key not in self._is_shared
+        }
+        own |= {
+            id(weight): share * gradient
+            for weight, gradient in zip(rest, gradients[len(kept) :], strict=True)
+            if id(weight) not in own
+        }
+        losses = tf.stack([tf.add_n(losses[task]) * share for task in self.tasks])
+        return losses, [(half, part.tasks[0]) for part, half in parts], apart, own, outputs
+
+    def _from_passes(self, batch: _Batch, halves: Sequence[Sequence[SubBatch]]):
+        """The same from a pass a sub-batch, and a backward pass for each of its tasks."""
+        found = [self.task_gradients(batch, half if len(halves) > 1 else None) for half in halves]
+        rows = [row for _, gradients, _ in found for row in self.shared_rows(gradients)]
+        apart = {id(weight): Terms(column) for weight, column in zip(self.shared, zip(*rows, strict=True), strict=True)}
+        own = {}
         for weight in self.model.trainable_variables:
             if id(weight) not in self._is_shared:
-                terms = [share * g[id(weight)] for by_task, share in own for g in by_task.values() if id(weight) in g]
-                result[id(weight)] = tf.add_n(terms) if terms else tf.zeros(weight.shape)
-        return _join(outputs, self.tasks), result
+                terms = [g[id(weight)] for _, gradients, _ in found for g in gradients.values() if id(weight) in g]
+                own[id(weight)] = tf.add_n(terms) / len(halves) if terms else tf.zeros(weight.shape)
+        losses = tf.add_n([losses for losses, _, _ in found]) / len(halves)
+        groups = [(half, task) for half in range(len(halves)) for task in self.tasks]
+        outputs = _join([entry for _, _, outputs in found for entry in outputs], self.tasks)
+        return losses, groups, apart, own, outputs
 
     def _weigh_features(self, batch: _Batch):
         part = self.sub_batches[0]
@@ -216,12 +287,7 @@ class BalancedStep:
 
     def _losses_only(self, batch: _Batch) -> tf.Tensor:
         with pooled_statistics(self.model, forget=True):
-            losses = {task: [] for task in self.tasks}
-            for part in self.sub_batches:
-                found = self._nets[part.tasks](part.of(batch.x), training=True)
-                for task in part.tasks:
-                    losses[task].append(self._loss(task, batch, found[task], part))
-        return tf.stack([tf.add_n(losses[task]) for task in self.tasks])
+            return self._forward(batch)[0]
 
     def _choose(self, gradients: str) -> str:
         if gradients not in GRADIENTS:

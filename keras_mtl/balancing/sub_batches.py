@@ -21,6 +21,11 @@ class SubBatch:
     start: int | None = None
     stop: int | None = None
 
+    def __len__(self) -> int:
+        if self.start is None or self.stop is None:
+            raise TypeError("the whole batch has no set number of rows")
+        return self.stop - self.start
+
     def of(self, tensor):
         """The rows of a tensor whose first dimension is that of the batch."""
         return tensor[self.start : self.stop]

@@ -40,6 +40,7 @@ class TrainingBatches:
 
     Attributes:
         counts: images of each source in a batch, in the order of `data`.
+        sub_batches: for each source those images' number and the tasks that it labels, as `compile` takes them.
         steps_per_epoch: batches in an epoch.
         epoch: which epoch the next iteration is of. Plain, set by the caller.
         first_step: at which step that iteration starts. Plain, set by the caller.
@@ -104,6 +105,13 @@ class TrainingBatches:
         options.experimental_optimization.map_parallelization = False
         return batches.with_options(options)
 
+    @property
+    def sub_batches(self) -> list[tuple[int, tuple[str, ...]]]:
+        return [
+            (count, tuple(task for task in self.tasks if task in part.labels))
+            for part, count in zip(self.data, self.counts, strict=True)
+        ]
+
     def follow_epochs(self) -> keras.callbacks.Callback:
         """A callback for `fit` that sets `epoch`; without it every epoch is the first one again."""
         return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch))
@@ -124,6 +132,18 @@ class TrainingBatches:
                 np.concatenate([self._order(source, int(p))[offsets[passes == p]] for p in np.unique(passes)])
             )
         return chosen
+
+    def plain_batch(self, epoch: int, step: int):
+        """The batch of a step as `dataset` yields it, but without augmentation."""
+        images, labels = self._rows(epoch, step)
+        return _triple(images, labels, self.tasks)
+
+    def _rows(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images and labels, NaN where one is missing, of a step."""
+        chosen = self.indices(epoch, step)
+        images = np.concatenate([part.images[rows] for part, rows in zip(self.data, chosen, strict=True)])
+        labels = np.concatenate([table[rows] for table, rows in zip(self._tables, chosen, strict=True)])
+        return images, labels
 
     def _permutation(self, source: int, number: int) -> np.ndarray:
         """The order of a source's images in its pass of this number, by the source's name and not its place."""
@@ -152,9 +172,7 @@ class TrainingBatches:
     def _gather(self, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         def pick(place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             epoch, step = (int(number) for number in place)
-            chosen = self.indices(epoch, step)
-            images = np.concatenate([part.images[rows] for part, rows in zip(self.data, chosen, strict=True)])
-            labels = np.concatenate([table[rows] for table, rows in zip(self._tables, chosen, strict=True)])
+            images, labels = self._rows(epoch, step)
             seed = np.random.SeedSequence([self.seed, epoch, step]).generate_state(2)
             return images, labels, seed.view(np.int32)
 

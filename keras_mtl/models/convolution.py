@@ -26,10 +26,41 @@ class Conv2D(keras.layers.Conv2D):
         TensorShape([2, 4, 4, 512])
     """
 
+    groups_of_rows = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
+
     def convolution_op(self, inputs, kernel):
+        if self.groups_of_rows is not None:
+            return self.groups_of_rows.convolve(self, inputs, kernel)
+        return self.plain_convolution(inputs, kernel)
+
+    def plain_convolution(self, inputs, kernel):
+        """The convolution of inputs `[batch, height, width, channels]`, without bias or activation."""
         if not self._takes_products(inputs):
             return super().convolution_op(inputs, kernel)
         return _convolve(inputs, tf.convert_to_tensor(kernel), self.strides[0], self.padding.upper())
+
+    def gradient_of_kernel(self, inputs, upstream):
+        """The kernel's gradient, of the inputs' dtype, from what `plain_convolution` saw and the gradient of its result."""
+        if self._takes_products(inputs):
+            return kernel_gradient(inputs, upstream, self.kernel_size[0], self.strides[0], self.padding.upper())
+        return tf.raw_ops.Conv2DBackpropFilter(
+            input=inputs,
+            filter_sizes=self.kernel.shape,
+            out_backprop=upstream,
+            strides=[1, *self.strides, 1],
+            padding=self.padding.upper(),
+            dilations=[1, *self.dilation_rate, 1],
+        )
+
+    def patches(self, inputs):
+        """What each output position sees of the inputs, flat: `[batch * rows * columns, size * size * in_channels]`."""
+        height, width = self.kernel_size
+        if (height, width) == (1, 1):
+            seen = inputs[:, :: self.strides[0], :: self.strides[1]]
+        else:
+            strides, rates = [1, *self.strides, 1], [1, *self.dilation_rate, 1]
+            seen = tf.image.extract_patches(inputs, [1, height, width, 1], strides, rates, self.padding.upper())
+        return tf.reshape(seen, [-1, seen.shape[-1]])
 
     def _takes_products(self, inputs) -> bool:
         height, width = self.kernel_size

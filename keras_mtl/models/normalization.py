@@ -34,29 +34,47 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(*args, **kwargs)
         self._pool = _Pool()
 
+    groups_of_rows = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
+
     def call(self, inputs, training=None, mask=None):
         if not self._is_fusable(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
-        learns = bool(training and self.trainable)
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        if training and self.trainable:
+            if self.groups_of_rows is not None:
+                return self.groups_of_rows.normalize(self, inputs)
+            return self.normalize_by_own(inputs, gamma, beta)
+        return self._normalize(inputs, gamma, beta, (self.moving_mean, self.moving_variance))[0]
+
+    def normalize_by_own(self, inputs, gamma, beta):
+        """Normalises rows `[batch, height, width, channels]` by their own statistics, which the averages then follow.
+
+        Args:
+            inputs: the rows.
+            gamma, beta: scale and offset, float32 `[channels]`.
+        """
         empty = tf.zeros([0], tf.float32)
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        outputs, mean, variance = self._normalize(inputs, gamma, beta, (empty, empty), is_training=True)
+        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
+        biased = variance * ((count - 1.0) / count)
+        if self._pool.is_open:
+            self._pool.entries.append((count, mean, biased))
+        else:
+            self._update(mean, biased)
+        return outputs
+
+    def _normalize(self, inputs, gamma, beta, statistics, is_training: bool = False):
+        """The outputs, and the mean and unbiased variance of the inputs."""
+        return tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=tf.convert_to_tensor(self.gamma),
-            offset=tf.convert_to_tensor(self.beta),
-            mean=empty if learns else tf.convert_to_tensor(self.moving_mean),
-            variance=empty if learns else tf.convert_to_tensor(self.moving_variance),
+            scale=gamma,
+            offset=beta,
+            mean=tf.convert_to_tensor(statistics[0]),
+            variance=tf.convert_to_tensor(statistics[1]),
             epsilon=self.epsilon,
             data_format="NHWC",
-            is_training=learns,
-        )
-        if learns:
-            count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
-            biased = variance * ((count - 1.0) / count)
-            if self._pool.is_open:
-                self._pool.entries.append((count, mean, biased))
-            else:
-                self._update(mean, biased)
-        return outputs
+            is_training=is_training,
+        )[:3]
 
     def _update(self, mean, variance) -> None:
         self._move(self.moving_mean, mean)
@@ -67,12 +85,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
             mask is None
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
-            and self.scale
-            and self.center
-            and not getattr(self, "renorm", False)  # Keras 3.12 has none
-            and not self.synchronized
+            and self.is_plain
             and keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16", "float16")
         )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its settings are those that the kernel knows."""
+        return (
+            self.scale and self.center and not getattr(self, "renorm", False) and not self.synchronized
+        )  # Keras 3.12 has no renorm
 
     def _move(self, average, value) -> None:
         average.assign(average * self.momentum + value * (1.0 - self.momentum))

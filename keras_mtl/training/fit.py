@@ -25,6 +25,8 @@ from keras_mtl.optimizers import build_optimizer, build_schedule
 from keras_mtl.tasks import Task
 from keras_mtl.training.checkpoint import BestModel, Checkpoint, Progress
 from keras_mtl.training.config import Config
+from keras_mtl.training.conflict import ConflictLog
+from keras_mtl.training.conflict_meter import ConflictMeter
 from keras_mtl.training.initial_model import initial_model
 from keras_mtl.training.inputs import load_inputs
 from keras_mtl.training.precision import choose_precision
@@ -80,6 +82,7 @@ def train(config: Config) -> RunFolder:
     epochs = config.epochs if config.steps is None else math.ceil(config.steps / batches.steps_per_epoch)
     steps = config.steps or epochs * batches.steps_per_epoch
     model = _compiled_model(config, tasks, precision, steps, weighting, batches.sub_batches)
+    meter = ConflictMeter(model, batches.sub_batches) if config.log_conflict_every else None
 
     progress = Progress()
     checkpoint = Checkpoint(run.checkpoints_path, batches, progress, config.checkpoint_steps)
@@ -98,11 +101,14 @@ def train(config: Config) -> RunFolder:
         f"{batches.steps_per_epoch} steps of {config.batch_size} images"
     )
     best = BestModel(run.model_path, config.best_by, progress, config.patience if config.early_stopping else None)
+    board = TensorBoardByTask(run.logs_path, tasks, inputs.validation, plain_settings(config), config.histograms)
+    looks = (batches, run.conflict_path, config.log_conflict_every, board, config.checkpoint_steps)
     own = [
         Skill(tasks, guesses),
         Throughput(batches, config.batch_size),
         best,
-        TensorBoardByTask(run.logs_path, tasks, inputs.validation, plain_settings(config), config.histograms),
+        board,
+        *([ConflictLog(meter, *looks)] if meter else []),
         TaskProgress(tasks, batches, epochs),
         checkpoint,
     ]

@@ -1,0 +1,162 @@
+"""The gradients of groups of rows of a batch, told apart within one forward and one backward pass."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mtl.balancing.gramian import gramian, stack, weighted_sum
+from keras_mtl.models.convolution import Conv2D
+from keras_mtl.models.normalization import BatchNormalization
+
+
+class RowGroups:
+    """Keeps the gradients of groups of consecutive rows apart, for convolutions and BatchNormalization.
+
+    BatchNormalization sees each group by itself, so that a row's loss depends on rows of its own group alone. One
+    backward pass of the sum of all losses then has, in each group's rows, the upstream gradient of that group's
+    loss; only a kernel's gradient mixes the groups, `dK = sum_g X_g^T dY_g`. Inner products of the groups'
+    gradients come from the terms, or, where the kernel is large and the maps are small, without the terms:
+    `<X_g^T dY_g, X_h^T dY_h> = sum((X_g X_h^T) * (dY_g dY_h^T))`, after which a weighted sum is one term more,
+    `X^T (w dY)`.
+
+    Args:
+        tape: what the forward pass is recorded on; None to keep only BatchNormalization's groups apart.
+        sizes: rows of each group.
+
+    Source of the second form: Goodfellow, "Efficient Per-Example Gradient Computations", 2015, equation 4 for
+    norms, https://arxiv.org/abs/1510.01799; here for inner products of groups, and patches of a convolution.
+    """
+
+    def __init__(self, tape: tf.GradientTape | None, sizes: Sequence[int]):
+        self.tape = tape
+        self.sizes = list(sizes)
+        self._convolutions: list[tuple[Conv2D, tf.Tensor, tf.Tensor]] = []
+        self._norms: list[tuple[BatchNormalization, list[tf.Tensor], list[tf.Tensor]]] = []
+
+    @contextlib.contextmanager
+    def recording(self, layers: Sequence[keras.Layer]) -> Iterator[None]:
+        """Within it these layers tell the groups apart."""
+        mine = [layer for layer in layers if isinstance(layer, (Conv2D, BatchNormalization))]
+        for layer in mine:
+            layer.groups_of_rows = self
+        try:
+            yield
+        finally:
+            for layer in mine:
+                layer.groups_of_rows = None
+
+    def convolve(self, layer: Conv2D, inputs, kernel):
+        """What `layer` calls for its convolution."""
+        if self.tape is None or not layer.trainable:
+            return layer.plain_convolution(inputs, kernel)
+        outputs = layer.plain_convolution(inputs, tf.stop_gradient(kernel))
+        self.tape.watch(outputs)
+        self._convolutions.append((layer, inputs, outputs))
+        return outputs
+
+    def normalize(self, layer: BatchNormalization, inputs):
+        """What `layer` calls in training mode."""
+        groups = tf.split(inputs, self.sizes)
+        gammas, betas = (
+            [tf.convert_to_tensor(layer.gamma)] * len(groups),
+            [tf.convert_to_tensor(layer.beta)] * len(groups),
+        )
+        if self.tape is not None:
+            gammas, betas = [[tf.identity(copy) for copy in copies] for copies in (gammas, betas)]
+            for copy in (*gammas, *betas):
+                self.tape.watch(copy)
+            self._norms.append((layer, gammas, betas))
+        return tf.concat([layer.normalize_by_own(*group) for group in zip(groups, gammas, betas, strict=True)], 0)
+
+    def watched(self) -> list[tf.Tensor]:
+        """What the tape must be asked the gradients of, for `read`."""
+        outputs = [outputs for _, _, outputs in self._convolutions]
+        return outputs + [copy for _, gammas, betas in self._norms for copy in (*gammas, *betas)]
+
+    def read(self, gradients: Sequence[tf.Tensor]) -> dict[int, Terms | Products]:
+        """The groups' gradients by the id of the weight, from those of `watched`."""
+        found: dict[int, Terms | Products] = {}
+        for (layer, inputs, _), upstream in zip(self._convolutions, gradients, strict=False):
+            form = Products if Products.is_better(upstream, len(self.sizes)) else Terms.of
+            found[id(layer.kernel)] = form(layer, inputs, upstream, self.sizes)
+        rest = iter(gradients[len(self._convolutions) :])
+        for layer, gammas, _ in self._norms:
+            found[id(layer.gamma)] = Terms([next(rest) for _ in gammas])
+            found[id(layer.beta)] = Terms([next(rest) for _ in gammas])
+        return found
+
+
+def can_tell_apart(layers: Sequence[keras.Layer], weights: Sequence[keras.Variable]) -> bool:
+    """Whether these weights all belong to layers that `RowGroups` knows, and every normalisation is one of them."""
+    known = set()
+    for layer in layers:
+        if (
+            isinstance(layer, Conv2D)
+            and not layer.use_bias
+            and layer.groups == 1
+            and layer.data_format == "channels_last"
+        ):
+            known.add(id(layer.kernel))
+        elif isinstance(layer, BatchNormalization) and layer.is_plain:
+            known |= {id(layer.gamma), id(layer.beta)}
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            return False
+    return all(id(weight) in known for weight in weights)
+
+
+class Terms:
+    """The gradients of a weight by group, as tensors."""
+
+    def __init__(self, terms: Sequence[tf.Tensor]):
+        self.terms = [tf.cast(term, tf.float32) for term in terms]
+        self.rows = stack([[term] for term in self.terms])
+
+    @classmethod
+    def of(cls, layer: Conv2D, inputs, upstream, sizes: Sequence[int]) -> Terms:
+        """Those of a convolution's kernel."""
+        groups = zip(tf.split(inputs, sizes), tf.split(upstream, sizes), strict=True)
+        return cls([layer.gradient_of_kernel(*group) for group in groups])
+
+    def inner(self) -> tf.Tensor:
+        """The groups' inner products, float32 [groups, groups]."""
+        return gramian(self.rows)
+
+    def weighted(self, weights: tf.Tensor) -> tf.Tensor:
+        """The sum of the groups' gradients times weights, float32 [groups]."""
+        return weighted_sum(weights, self.rows, [self.terms[0].shape])[0]
+
+
+class Products:
+    """The gradients of a convolution's kernel by group, as what they are products of."""
+
+    def __init__(self, layer: Conv2D, inputs, upstream, sizes: Sequence[int]):
+        self.layer, self.inputs, self.upstream, self.sizes = layer, inputs, upstream, list(sizes)
+
+    @staticmethod
+    def is_better(upstream, groups: int) -> bool:
+        """Whether products of rows cost less than a kernel a group: few positions, many filters; as measured."""
+        rows, filters = upstream.shape[0], upstream.shape[-1]
+        if rows is None or None in upstream.shape[1:3]:
+            return False
+        return (rows * upstream.shape[1] * upstream.shape[2]) ** 2 <= 64 * groups * filters
+
+    @property
+    def terms(self) -> list[tf.Tensor]:
+        return Terms.of(self.layer, self.inputs, self.upstream, self.sizes).terms
+
+    def inner(self) -> tf.Tensor:
+        seen = self.layer.patches(self.inputs)
+        upstream = tf.reshape(self.upstream, [-1, self.upstream.shape[-1]])
+        pairs = [tf.cast(tf.matmul(rows, rows, transpose_b=True), tf.float32) for rows in (seen, upstream)]
+        positions = self.upstream.shape[1] * self.upstream.shape[2]
+        member = tf.constant(np.repeat(np.eye(len(self.sizes)), np.multiply(self.sizes, positions), axis=1), tf.float32)
+        return tf.matmul(tf.matmul(member, pairs[0] * pairs[1]), member, transpose_b=True)
+
+    def weighted(self, weights: tf.Tensor) -> tf.Tensor:
+        by_row = tf.cast(tf.repeat(weights, self.sizes)[:, None, None, None], self.upstream.dtype)
+        return tf.cast(self.layer.gradient_of_kernel(self.inputs, self.upstream * by_row), tf.float32)
