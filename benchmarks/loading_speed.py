@@ -1,12 +1,16 @@
 """Images per second read, decoded, resized and augmented, beside torchvision's ImageFolder with a DataLoader.
 
     KERAS_MTL_DATA=/folder python benchmarks/loading_speed.py --torch_python=/a/python/with/torchvision
-    python benchmarks/loading_speed.py --images=/a/folder/of/jpegs --count=2000
+    python benchmarks/loading_speed.py --images=/a/folder/of/jpegs --count=4000
 
-All read the same JPEG files, resize them to 64 pixels with antialiasing, mirror, move and tint them at random, and give
-batches of 64. keras_mtl reads them as single files, from ArrayRecord shards, and, as in every epoch but the first, from
-the decoded set that it keeps. torchvision decodes in every epoch, with two workers that stay alive. The processes take
-turns; a ratio is the median over pairs of turns, with the lowest and the highest.
+Both resize the same JPEG files to 64 pixels with antialiasing, mirror, turn, scale, shift and tint them at random by
+the same amounts, bilinearly, and give shuffled batches of 64, uint8. Counted is what recurs with every epoch over
+new files: to read, decode, resize and augment each of them and to hand over the batches. Not counted, on either side,
+is what happens once: to start the process and its workers, list the files, read the labels, and build the pipeline.
+
+In a first epoch keras_mtl decodes all files, from single files or ArrayRecord shards, and then augments; in later ones
+it augments the decoded set that it keeps. torchvision, an ImageFolder with a DataLoader of two workers, decodes in
+every epoch. The processes take turns; a ratio is the median over pairs of turns, with the lowest and the highest.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from training_speed import Worker, has_torch, processor
 WAYS = {
     "single files, first epoch": "files",
     "ArrayRecord shards, first epoch": "shards",
-    "later epochs": "kept",
+    "later epochs, from the decoded set (torchvision decodes again)": "kept",
 }
 
 
@@ -42,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = pathlib.Path(os.environ.get("KERAS_MTL_DATA", ".")) / "UTKFace"
     parser.add_argument("--images", type=pathlib.Path, default=default, help="folder of JPEG files")
-    parser.add_argument("--count", type=int, default=2000, help="how many of them")
+    parser.add_argument("--count", type=int, default=4000, help="how many of them")
     parser.add_argument("--repeats", type=int, default=5, help="pairs of turns")
     parser.add_argument("--torch_python", default=sys.executable, help="a Python that has torch and torchvision")
     options = parser.parse_args()

@@ -16,8 +16,14 @@ SET = torchvision.datasets.ImageFolder(
         [
             v2.Resize((64, 64), antialias=True),
             v2.RandomHorizontalFlip(),
-            v2.RandomAffine(degrees=10, translate=(0.08, 0.08), scale=(0.9, 1.1)),
-            v2.ColorJitter(brightness=0.2, contrast=0.2),
+            # As keras_mtl's "light".
+            v2.RandomAffine(
+                degrees=5,
+                translate=(0.05, 0.05),
+                scale=(1 / 1.08, 1.08),
+                interpolation=v2.InterpolationMode.BILINEAR,
+            ),
+            v2.ColorJitter(brightness=0.1, contrast=0.1),
             v2.PILToTensor(),
         ]
     ),

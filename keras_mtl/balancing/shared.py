@@ -26,18 +26,18 @@ def shared_weights(outputs: Mapping[str, keras.KerasTensor], inputs) -> list[ker
 
 
 def shared_features(model: keras.Model) -> keras.KerasTensor | None:
-    """The tensor that every output depends on and behind which no weight is shared; None where there is none.
+    """The tensor that all outputs depend on, and behind which two share no weight; None where there is none.
 
     For branches that leave from the trunk's end it is what all heads read.
     """
-    tasks = [keras.Model(model.input, output) for output in model.output.values()]
-    common = [layer for layer in model.layers if all(layer in task.layers for task in tasks)]
-    last = common[-1]
-    consumers = [layer for layer in model.layers if layer not in common]
-    read = {id(tensor) for layer in consumers for tensor in _inputs(layer)}
-    inside = {id(layer.output): layer for layer in common}
-    # Where another common layer's output is read by a branch, no single tensor stands for the trunk.
-    return last.output if read & set(inside) == {id(last.output)} else None
+    tasks = [keras.Model(model.input, output).layers for output in model.output.values()]
+    common = [layer for layer in model.layers if all(layer in own for own in tasks)]
+    read = {id(tensor) for layer in model.layers if layer not in common for tensor in _inputs(layer)}
+    last = common[-1].output
+    inside = {id(weight) for weight in keras.Model(model.input, last).trainable_variables}
+    everything = all(id(weight) in inside for weight in shared_weights(model.output, model.input))
+    is_only_way = read & {id(layer.output) for layer in common} == {id(last)}
+    return last if everything and is_only_way else None
 
 
 def part_of(model: keras.Model, weights: list[keras.Variable], is_part) -> dict[str, list[int]]:

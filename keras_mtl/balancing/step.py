@@ -72,6 +72,8 @@ class BalancedStep:
             and all(len(part.tasks) == 1 for part in self.sub_batches)
             and can_tell_apart(model.layers, self.shared)
         )
+        if weighting.halves:
+            self._halves = [list(half) for half in zip(*(part.halves() for part in self.sub_batches), strict=True)]
         if self.gradients == "features":
             self._trunk, self._branches = self._cut()
         self.chosen = keras.Variable([1.0] * len(self.tasks), dtype="float32", trainable=False, name="task_weights")
@@ -166,9 +168,7 @@ class BalancedStep:
         return tf.stack([tf.add_n(losses[task]) for task in self.tasks]), outputs
 
     def _weigh_gradients(self, batch: _Batch):
-        halves = [self.sub_batches]
-        if self.weighting.halves:
-            halves = [list(half) for half in zip(*(part.halves() for part in self.sub_batches), strict=True)]
+        halves = self._halves if self.weighting.halves else [self.sub_batches]
         take = self._from_one_pass if self._is_one_pass else self._from_passes
         losses, groups, apart, own, outputs = take(batch, halves)
         # Which groups of rows each task's gradient is the sum of, in each half.
@@ -302,7 +302,8 @@ class BalancedStep:
         if self.weighting.sees == "losses":
             return "trunk"
         if gradients == "auto":
-            fits = several and whole and not self.weighting.halves and shared_features(self.model) is not None
+            fits = several and whole and self.weighting.sees == "gramian" and not self.weighting.halves
+            fits = fits and shared_features(self.model) is not None
             return "features" if fits else "trunk"
         if gradients == "features" and self.weighting.halves:
             raise UserError(f"Weighting {self.weighting.name!r} samples twice: it needs gradients='trunk'")

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_mtl.data.images import decode_files, decode_image, resize_images
+from keras_mtl.data.images import decode_bytes, decode_files, decode_image, resize_images
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
@@ -78,6 +78,23 @@ def test_bad_files_are_told_and_the_good_ones_stay_in_order(tmp_path):
     ):
         assert words in reasons[i + 1]
         assert "\n" not in reasons[i + 1] and len(reasons[i + 1]) < 200
+
+
+def test_many_files_give_the_pixels_of_each_by_itself_in_order(tmp_path):
+    shapes = [(20, 30), (1, 1), (64, 64), (200, 7), (16, 16)]
+    kinds = [("jpg", "RGB"), ("jpg", "L"), ("png", "RGBA"), ("png", "LA"), ("bmp", "RGB")]
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(150):
+        (height, width), (suffix, mode) = shapes[i % 5], kinds[i // 5 % 5]
+        paths.append(str(tmp_path / f"{i}.{suffix}"))
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).convert(mode).save(paths[-1])
+    contents = [tf.io.read_file(path) for path in paths]
+    expected = np.stack([resize_images(decode_image(content), 16) for content in contents])
+    from_files, from_bytes = decode_files(paths, 16), decode_bytes([content.numpy() for content in contents], 16)
+    np.testing.assert_array_equal(from_files[0], expected)
+    np.testing.assert_array_equal(from_bytes[0], expected)
+    assert from_files[1] == from_bytes[1] == {}
 
 
 def test_no_files_give_no_pixels():
