@@ -34,7 +34,7 @@ class Worker:
     """A process that times steps on request; `about` is what it says of itself."""
 
     def __init__(self, python: str, script: str, environment: dict[str, str]):
-        self.script = script
+        self.python, self.script, self.environment = python, script, environment
         self.process = subprocess.Popen(
             [python, str(WORKERS / script)],
             stdin=subprocess.PIPE,
