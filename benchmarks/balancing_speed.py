@@ -13,7 +13,8 @@ torchjd's is `mtl_backward` and `jac_to_grad` with the whole batch forwarded.
 Memory is the highest resident memory of a process that took three steps of that kind and nothing else, so it counts the
 libraries and the net too.
 
-torch runs in its contiguous layout, the only one that LibMTL knows. On a busy machine torch suffers more than TensorFlow, but its balanced and its plain steps alike.
+torch runs in its contiguous layout, the only one that LibMTL knows. On a busy machine torch suffers more than
+TensorFlow, but its balanced and its plain steps alike.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cases", default=",".join(CASES), help="TASKS:LABELS with commas between")
     parser.add_argument("--methods", default="ew@source,uw,upgrad,pcgrad,cagrad,nash_mtl", help="ours")
     parser.add_argument("--peer_methods", default="upgrad", help="theirs, of upgrad, pcgrad, cagrad, nash_mtl")
-    parser.add_argument("--gradients", default="auto", help="trunk or features, for ours where every image has all labels")
+    parser.add_argument(
+        "--gradients", default="auto", help="trunk or features, for ours where every image has all labels"
+    )
     parser.add_argument("--size", type=int, default=64, help="images' height and width in pixels")
     parser.add_argument("--batch", type=int, default=64, help="images in a batch")
     parser.add_argument("--width", type=int, default=64, help="of the trunk; 64 is ResNet-18")
@@ -72,7 +75,7 @@ def steps_of(options: argparse.Namespace, case: dict, ours: Worker, torch: Worke
 def measure(options: argparse.Namespace, case: dict, ours: Worker, torch: Worker | None) -> list[dict]:
     steps = steps_of(options, case, ours, torch)
     seconds = {step[:2]: [] for step in steps}
-    for library, method, worker, request in steps:
+    for *_, worker, request in steps:
         worker.time(**request, seconds=0)
     for _ in range(options.repeats):
         for library, method, worker, request in steps:
@@ -117,7 +120,9 @@ def main() -> None:
     ours = Worker(sys.executable, "keras_mtl_balancing.py", {})
     torch = None
     if options.torch_python:
-        known = subprocess.run([options.torch_python, "-c", "import torchjd, torchvision"], capture_output=True, check=False)
+        known = subprocess.run(
+            [options.torch_python, "-c", "import torchjd, torchvision"], capture_output=True, check=False
+        )
         if known.returncode:
             sys.exit(f"Error: {options.torch_python} has no torchjd and torchvision: pip install 'keras_mtl[peers]'")
         torch = Worker(options.torch_python, "torch_balancing.py", {"LIBMTL": options.libmtl})

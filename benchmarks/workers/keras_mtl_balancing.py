@@ -37,7 +37,9 @@ def cut(batch: int, tasks: int) -> list[int]:
 
 
 @functools.lru_cache(KEPT)
-def training_step(count: int, labels: str, method: str, gradients: str, precision: str, size: int, batch: int, width: int):
+def training_step(
+    count: int, labels: str, method: str, gradients: str, precision: str, size: int, batch: int, width: int
+):
     """One step as `fit` takes it: forward, losses, metrics, backward, weighting, AdamW, on a batch in memory."""
     tasks = tasks_of(count)
     random = np.random.default_rng(0)
@@ -50,7 +52,9 @@ def training_step(count: int, labels: str, method: str, gradients: str, precisio
             weights[name][:] = 0
             weights[name][sum(sizes[:number]) : sum(sizes[: number + 1])] = 1
     method, _, statistics = method.partition("@")
-    by_source = labels == "one" and (statistics == "source" or keras_mtl.balancing.parse_weighting(method).sees != "losses")
+    by_source = labels == "one" and (
+        statistics == "source" or keras_mtl.balancing.parse_weighting(method).sees != "losses"
+    )
     model = keras_mtl.build_model(tasks, image_size=size, width=width, precision=precision)
     model.compile(
         AdamW(1e-3, weight_decay=0.01),

@@ -22,7 +22,7 @@ NAMES["nash_mtl"] = ("Nash_MTL", "NashMTL")
 SETTINGS = {
     "cagrad": {"calpha": 0.5, "rescale": 1},
     "nash_mtl": {"update_weights_every": 1, "optim_niter": 20, "max_norm": 1.0},
-    "upgrad": {},
+    "upgrad": {"UPGrad_norm_eps": 1e-4, "UPGrad_reg_eps": 1e-4},
     "pcgrad": {},
 }
 
@@ -38,7 +38,9 @@ class Net(torch.nn.Module):
         if width != 64:
             raise ValueError("torchvision's ResNet-18 has width 64")
         self.encoder.fc = torch.nn.Identity()
-        self.decoders = torch.nn.ModuleDict({name: torch.nn.Linear(512, u) for name, u in zip(self.task_name, units, strict=True)})
+        self.decoders = torch.nn.ModuleDict(
+            {name: torch.nn.Linear(512, u) for name, u in zip(self.task_name, units, strict=True)}
+        )
 
     def get_share_params(self):
         return self.encoder.parameters()
@@ -59,7 +61,9 @@ def loss_of(logits, labels):
 
 
 @functools.lru_cache(4)
-def training_step(library: str, tasks: int, labels: str, method: str, precision: str, size: int, batch: int, width: int):
+def training_step(
+    library: str, tasks: int, labels: str, method: str, precision: str, size: int, batch: int, width: int
+):
     random = np.random.default_rng(0)
     units = [121, 1, 1] if tasks == 3 else [1] * tasks
     images = torch.from_numpy(random.integers(0, 256, (batch, 3, size, size), np.uint8))
@@ -104,7 +108,7 @@ def training_step(library: str, tasks: int, labels: str, method: str, precision:
         elif library == "libmtl":
             net.backward(torch.stack(losses), **SETTINGS[method])
         else:
-            mtl_backward(losses, features=features)
+            mtl_backward(losses, features=features, parallel_chunk_size=1)  # vmap fails under autocast
             jac_to_grad(list(net.encoder.parameters()), aggregator)
         optimizer.step()
         return [loss.item() for loss in losses]

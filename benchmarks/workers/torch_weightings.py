@@ -10,14 +10,12 @@ import functools
 import importlib
 import importlib.metadata
 import os
-import pathlib
 import random
-import sys
-import types
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from libmtl_source import libmtl_class
 from turns import serve
 
 torch.set_default_dtype(torch.float64)
@@ -39,21 +37,6 @@ class Shared(torch.nn.Module):
 
     def zero_grad_share_params(self):
         self.encoder.zero_grad(set_to_none=False)
-
-
-def libmtl_class(name: str) -> type:
-    """A class of LibMTL/weighting, without the package's own imports: they need more than the weightings do."""
-    folder = pathlib.Path(os.environ["LIBMTL"]) / "LibMTL"
-    for package, path in (("LibMTL", folder), ("LibMTL.weighting", folder / "weighting")):
-        if package not in sys.modules:
-            sys.modules[package] = types.ModuleType(package)
-            sys.modules[package].__path__ = [str(path)]
-    # Two functions that torch and numpy have dropped since.
-    if not hasattr(np, "alltrue"):
-        np.alltrue = np.all
-    torch.symeig = lambda matrix, eigenvectors: torch.linalg.eigh(matrix)
-    file = {"IMTL_L": "IMTL"}.get(name, name)
-    return getattr(importlib.import_module(f"LibMTL.weighting.{file}"), file)
 
 
 def libmtl(method: str, options: dict, steps: list[dict]) -> list[list[float]]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from keras_mtl.errors import UserError
+
+if TYPE_CHECKING:
+    from keras_mtl.balancing.weighting import Weighting
 
 # A method's module is imported when it is named: each needs TensorFlow, and only one is used.
 WEIGHTINGS: Mapping[str, str] = {
@@ -39,7 +43,7 @@ WEIGHTINGS: Mapping[str, str] = {
 """By name, the class in the module of that name."""
 
 
-def weighting_class(name: str) -> type:
+def weighting_class(name: str) -> type[Weighting]:
     """The class of a weighting.
 
     Raises:
@@ -50,7 +54,7 @@ def weighting_class(name: str) -> type:
     return getattr(importlib.import_module(f"keras_mtl.balancing.{name}"), WEIGHTINGS[name])
 
 
-def parse_weighting(spec: str):
+def parse_weighting(spec: str) -> Weighting:
     """A weighting from its name and settings, "cagrad" or "cagrad:c=0.4".
 
     Args:

@@ -62,7 +62,7 @@ def even_direction(gramian: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Cosines]:
     """
     unit, lengths, present = _unit_gramian(gramian)
     values, vectors = tf.linalg.eigh(unit)
-    reliable = values > RANK_TOLERANCE * len(unit) * values[-1]
+    reliable = values > RANK_TOLERANCE * unit.shape[0] * values[-1]
     inverse = tf.where(reliable, 1.0 / tf.where(reliable, values, 1.0), 0.0)
     ones = tf.cast(present, tf.float64)
     x = tf.linalg.matvec(vectors, inverse * tf.linalg.matvec(vectors, ones, transpose_a=True))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from keras_mtl.balancing.weighting import Weighting
+
 # Adam squares gradients: a loss of 1e20 must not leave an infinite second moment behind, in float32.
 LARGEST_GRADIENT = 1e15
 
@@ -18,7 +20,7 @@ class LearntNumbers:
         learning_rate: the optimizer's.
     """
 
-    def __init__(self, weighting, start: float, learning_rate: float):
+    def __init__(self, weighting: Weighting, start: float, learning_rate: float):
         self.value = weighting.add_variable([start] * weighting.tasks)
         self.optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-8)
         self.optimizer.build([self.value])

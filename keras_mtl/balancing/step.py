@@ -115,7 +115,7 @@ class BalancedStep:
             losses float32 [tasks], times their loss weights; for each task a dict of gradients by the weight's id;
             the outputs by task and sub-batch.
         """
-        losses = {task: [] for task in self.tasks}
+        losses: dict[str, list] = {task: [] for task in self.tasks}
         gradients: dict[str, dict[int, list]] = {task: {} for task in self.tasks}
         outputs = []
         for part in parts or self.sub_batches:
@@ -161,7 +161,7 @@ class BalancedStep:
         else:
             found = [(part, self._nets[part.tasks](part.of(batch.x), training=True)) for part in self.sub_batches]
             outputs = _join(found, self.tasks)
-        losses = {task: [] for task in self.tasks}
+        losses: dict[str, list] = {task: [] for task in self.tasks}
         for part, own in found:
             for task in part.tasks:
                 losses[task].append(self._loss(task, batch, own[task], part))
@@ -200,14 +200,14 @@ class BalancedStep:
             gradients; by the id of another weight its gradient; the outputs by task.
         """
         parts = sorted(
-            ((part, half) for half, own in enumerate(halves) for part in own), key=lambda entry: entry[0].start
+            ((part, half) for half, own in enumerate(halves) for part in own), key=lambda entry: entry[0].start or 0
         )
         rest = [weight for weight in self.model.trainable_variables if id(weight) not in self._is_shared]
         with tf.GradientTape() as tape:
             rows = RowGroups(tape, [len(part) for part, _ in parts])
             with rows.recording(self.model.layers):
                 outputs = self.model(batch.x, training=True)
-            losses = {task: [] for task in self.tasks}
+            losses: dict[str, list] = {task: [] for task in self.tasks}
             for part, half in parts:
                 (task,) = part.tasks
                 losses[task].append(self._loss(task, batch, part.of(outputs[task]), part, halves[half]))
@@ -334,7 +334,7 @@ def _size(batch: _Batch, task: str, part: SubBatch) -> tf.Tensor:
 
 def _join(outputs: Sequence[tuple[SubBatch, Mapping[str, tf.Tensor]]], tasks: Sequence[str]) -> dict[str, tf.Tensor]:
     """The outputs of all rows in order; zeros where a sub-batch has no output for a task."""
-    outputs = sorted(outputs, key=lambda entry: entry[0].start or 0)
+    outputs = sorted(outputs, key=lambda entry: entry[0].start or 0 or 0)
     joined = {}
     for task in tasks:
         units = next(found[task].shape[-1] for _, found in outputs if task in found)

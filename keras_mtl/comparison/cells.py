@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping
 
 from keras_mtl.comparison.config import VARIANTS, CompareConfig
+from keras_mtl.comparison.weightings import expand, key_of, title_of, with_weighting
 from keras_mtl.data.clean import read_clean
 from keras_mtl.errors import UserError
 from keras_mtl.training.config import Config
@@ -23,16 +24,19 @@ class Row:
         variant: one of `VARIANTS`.
         task: the only task of its net; None for the multitask net.
         title: what it is called in tables, plots and TensorBoard, such as "ResNet-18-Age".
+        weighting: the entry of --weightings that a multitask net is balanced by; empty where there are none.
     """
 
     variant: str
     task: str | None
     title: str
+    weighting: str = ""
 
     @property
     def key(self) -> str:
         """A short name for files and JSON, such as "single-age"."""
-        return self.variant if self.task is None else f"{self.variant}-{self.task}"
+        ending = self.task or key_of(self.weighting)
+        return f"{self.variant}-{ending}" if ending else self.variant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,18 +87,23 @@ def rows(config: CompareConfig) -> list[Row]:
     """The table's rows, in its order.
 
     Raises:
-        UserError: an unknown variant, or a pruned one without the multitask net.
+        UserError: an unknown variant or weighting, or some that need the multitask net and it is not there.
     """
-    unknown = sorted(set(config.variants) - set(VARIANTS))
-    if unknown or not config.variants:
-        raise UserError(f"--variants takes some of {', '.join(VARIANTS)}. Received: {','.join(config.variants)!r}")
-    if {"pruned", "frozen"} & set(config.variants) and "multitask" not in config.variants:
+    chosen = config.compared
+    if set(chosen) - set(VARIANTS):
+        raise UserError(f"--variants takes some of {', '.join(VARIANTS)}. Received: {','.join(chosen)!r}")
+    if {"pruned", "frozen"} & set(chosen) and "multitask" not in chosen:
         raise UserError("--variants pruned and frozen are made from multitask: name that one as well")
+    if config.weightings and "multitask" not in chosen:
+        raise UserError("--weightings are those of multitask nets: name multitask in --variants as well")
     net = net_name(config)
     endings = {"single": "", "pruned": "-Pruned", "frozen": "-Pruned-Frozen"}
-    found = [Row("multitask", None, f"Multitask-{net}")] if "multitask" in config.variants else []
+    entries = expand(config.weightings, len(config.tasks))
+    found = [Row("multitask", None, f"Multitask-{net} {title_of(entry)}", entry) for entry in entries]
+    if "multitask" in chosen and not entries:
+        found = [Row("multitask", None, f"Multitask-{net}")]
     for variant in VARIANTS[1:]:
-        if variant in config.variants:
+        if variant in chosen:
             found += [
                 Row(variant, task, f"{net}-{task.replace('_', ' ').title().replace(' ', '')}{endings[variant]}")
                 for task in config.tasks
@@ -121,20 +130,30 @@ def plan(config: CompareConfig, lengths: Lengths) -> list[Cell]:
 
 
 def _training(config: CompareConfig, common: Config, row: Row, seed: int, lengths: Lengths) -> Config:
-    multitask = dataclasses.replace(common, seed=seed, name=f"multitask-seed{seed}")
+    entries = expand(config.weightings, len(config.tasks))
     if row.task is None:
-        return multitask
+        return _multitask(common, row.weighting, seed)
     steps = lengths.single(row.task, config.budget)
-    own = multitask.for_tasks([row.task])
+    own = dataclasses.replace(common, seed=seed).for_tasks([row.task])
+    # The budget is in the name, so that one folder can hold the comparison under both.
+    name = f"{row.key}-{config.budget}-seed{seed}"
     if row.variant != "single":
         steps = max(1, round(steps * config.retrain_share))
+        origin = _multitask(common, entries[0] if entries else "", seed)
         own = dataclasses.replace(
-            own,
-            prune_from=str(multitask.run_path),
+            origin.for_tasks([row.task]),
+            prune_from=str(origin.run_path),
             init_from="",
             freeze="trunk" if row.variant == "frozen" else "none",
             learning_rate=config.retrain_learning_rate,
         )
-    # The budget is in the name, so that one folder can hold the comparison under both.
-    name = f"{row.key}-{config.budget}-seed{seed}"
+        if origin.name != f"multitask-seed{seed}":
+            name = f"{row.key}-{key_of(entries[0])}-{config.budget}-seed{seed}"
     return dataclasses.replace(own, name=name, steps=steps, steps_per_epoch=-(-steps // lengths.epochs))
+
+
+def _multitask(common: Config, entry: str, seed: int) -> Config:
+    """The training of a multitask net; one that is balanced as --weighting says has the same folder without entry."""
+    balanced = with_weighting(common, entry) if entry else common
+    name = "multitask" if balanced == common else f"multitask-{key_of(entry)}"
+    return dataclasses.replace(balanced, seed=seed, name=f"{name}-seed{seed}")

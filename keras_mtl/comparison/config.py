@@ -18,9 +18,17 @@ class CompareConfig(Config):
     name: str = flag("compare", "Name of the comparison's folder in --workdir.", COMPARISON)
     seeds: int = flag(3, "How many seeds every net is trained with, counted up from --seed.", COMPARISON, low=1)
     variants: tuple[str, ...] = flag(
-        VARIANTS,
+        (),
         "What is compared: multitask (one net for all tasks), single (one net a task, from scratch), pruned (the "
-        "multitask net with the other branches removed, retrained), frozen (the same with the trunk frozen).",
+        "multitask net with the other branches removed, retrained), frozen (the same with the trunk frozen); default: "
+        "all four, with --weightings multitask,single.",
+        COMPARISON,
+    )
+    weightings: tuple[str, ...] = flag(
+        (),
+        "A multitask net for each way of balancing, with commas between, each as --weighting takes it; "
+        "WEIGHTING@flag=value gives its nets other flags of a training, ew@batch_statistics=source for instance; "
+        "sweep:N is EW with all weights in steps of 1/N. Pruned nets come from the first one.",
         COMPARISON,
     )
     budget: str = flag(
@@ -47,3 +55,8 @@ class CompareConfig(Config):
     )
     resamples: int = flag(2000, "Bootstrap resamples of seeds and images.", TABLE, low=100)
     confidence: float = flag(0.95, "Confidence of the intervals and of the verdicts.", TABLE, low=0.5, high=0.999)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The variants that are compared."""
+        return self.variants or (VARIANTS[:2] if self.weightings else VARIANTS)

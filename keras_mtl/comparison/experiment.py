@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from keras_mtl import cli
 from keras_mtl.comparison.cells import CELLS, Cell, Lengths, plan, rows
-from keras_mtl.comparison.colours import tensorboard_link
+from keras_mtl.comparison.colours import run_groups, tensorboard_link
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.costs import measure_costs
 from keras_mtl.comparison.report.write import write_report
@@ -70,7 +70,8 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     write_report(results, table, costs, target / "report.html")
     tell(as_text(table, results, costs))
     tell(f"\nWritten to {target}: report.html, table.md, table.csv, table.json, and logs/ for TensorBoard:")
-    tell(f"  tensorboard --logdir {target / 'logs'}\nand, for the report's colours, {tensorboard_link()}")
+    link = tensorboard_link(groups=run_groups(results.rows))
+    tell(f"  tensorboard --logdir {target / 'logs'}\nand, with its runs coloured, {link}")
     return table
 
 

@@ -47,13 +47,13 @@ def _split(results: Results, images: Mapping[str, int]) -> list[str]:
 
 def _budget(config: CompareConfig) -> list[str]:
     notes = []
-    if "single" in config.variants:
+    if "single" in config.compared:
         if config.budget == "epochs":
             text = "every net sees a task's own images equally often, so a single net takes fewer steps"
         else:
             text = "every net takes equally many steps, so a single net sees its own images more often"
         notes.append(f"Equal {config.budget}: {text} (the multitask net's steps are shared by its tasks).")
-    if {"pruned", "frozen"} & set(config.variants):
+    if {"pruned", "frozen"} & set(config.compared):
         length = "as long as" if config.retrain_share == 1 else f"{100 * config.retrain_share:g} % as long as"
         notes.append(
             f"Pruned nets go on from the multitask net's weights, for {length} a single net is trained under equal "

@@ -45,10 +45,11 @@ def train_cells(cells: Sequence[Cell], jobs: int, output: pathlib.Path, tell: Ca
     try:
         while waiting or running:
             for name, job in list(running.items()):
-                if job.process.poll() is None:
+                if not job.ended():
                     continue
                 del running[name]
                 job.check()
+                job.write_memory()
                 done += 1
                 tell(f"[{done}/{len(cells)}] {name}: trained in {time.monotonic() - job.started:.0f} s")
             unfinished = {str(cell.config.run_path) for cell in waiting} | {job.path for job in running.values()}
@@ -68,7 +69,9 @@ class _Job:
     """A cell's process and the file that it prints to."""
 
     def __init__(self, cell: Cell, jobs: int, output: pathlib.Path):
+        self.run = cell.run
         self.path = str(cell.config.run_path)
+        self.memory = 0
         self.output = output
         self.started = time.monotonic()
         command = [sys.executable, "-m", "keras_mtl.train", *cli.to_flags(cell.config).splitlines()]
@@ -76,6 +79,22 @@ class _Job:
             self.process = subprocess.Popen(
                 command, stdout=file, stderr=subprocess.STDOUT, env=_environment(jobs), preexec_fn=_die_with_parent
             )
+
+    def ended(self) -> bool:
+        """Whether the process has come to its end; if so, what it held of memory is known."""
+        if not hasattr(os, "wait4"):  # Windows
+            return self.process.poll() is not None
+        # Popen's own poll() would leave nobody to ask for the memory.
+        pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        if pid:
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            self.memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return bool(pid)
+
+    def write_memory(self) -> None:
+        """Adds to the cell's metrics the most bytes that its process held; of its last start, where it was stopped."""
+        if self.memory:
+            self.run.update_metrics(process={"peak_memory": self.memory})
 
     def check(self) -> None:
         """Raises UserError where the process failed, with the line that says why."""

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from keras_mtl.comparison.cells import Row
+from keras_mtl.comparison.methods import Methods, build_methods
 from keras_mtl.comparison.notes import notes_of
 from keras_mtl.comparison.results import Results
+from keras_mtl.comparison.verdicts import Difference, judged
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.metrics import Metric, metrics_for
+from keras_mtl.evaluation.metrics import main_metric, metrics_for
 from keras_mtl.evaluation.predictions import labels_and_predictions
-from keras_mtl.evaluation.statistics import Estimate, Resampled, holm, resample
+from keras_mtl.evaluation.statistics import Estimate, Resampled, resample
 from keras_mtl.tasks import Task
-
-BETTER, WORSE, UNDECIDED = "better", "worse", "no difference shown"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,29 +40,6 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
-    """How a net differs from the single net of a task, by the task's main metric.
-
-    Attributes:
-        row: which net.
-        task: the task's name.
-        metric: the main metric's name.
-        estimate: the net's figure minus the single net's, paired by seed and image, in the metric's own scale.
-        p_value: two-sided, of "no difference".
-        adjusted_p: the same, corrected for all differences of the table (Holm).
-        verdict: `BETTER`, `WORSE` or `UNDECIDED`.
-    """
-
-    row: Row
-    task: str
-    metric: str
-    estimate: Estimate
-    p_value: float
-    adjusted_p: float
-    verdict: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Table:
     """The figures of a comparison.
 
@@ -70,11 +47,13 @@ class Table:
         entries: of every row and task, in the rows' order; none for a task that no image of the split is labelled for.
         differences: of every row and task but the single nets; none where there are no single nets.
         notes: sentences that a reader of the figures must know.
+        methods: the weightings over all tasks; None where the comparison has none.
     """
 
     entries: list[Entry]
     differences: list[Difference]
     notes: list[str]
+    methods: Methods | None = None
 
     def entry(self, row: Row, task: str) -> Entry | None:
         """A net's figures for a task, where it has any."""
@@ -83,11 +62,6 @@ class Table:
     def difference(self, row: Row, task: str) -> Difference | None:
         """A net's difference to the single net, where there is one."""
         return next((found for found in self.differences if (found.row, found.task) == (row, task)), None)
-
-
-def main_metric(task: Task) -> Metric:
-    """The metric that a task is judged by: mae for a regression, accuracy for classes."""
-    return metrics_for(task.kind)["accuracy" if task.classes else "mae"]
 
 
 def build_table(results: Results) -> Table:
@@ -112,14 +86,8 @@ def build_table(results: Results) -> Table:
         if images[task]
     ]
     differences = _differences(results, figures)
-    return Table(entries, differences, notes_of(results, images, len(differences)))
-
-
-def verdict(difference: float, adjusted_p: float, metric: Metric, confidence: float) -> str:
-    """Whether a difference is shown, and to which side: by the corrected p-value at the level 1 - confidence."""
-    if adjusted_p > 1 - confidence or not difference:
-        return UNDECIDED
-    return BETTER if (difference > 0) == (metric.better == "higher") else WORSE
+    methods = build_methods(results, figures)
+    return Table(entries, differences, notes_of(results, images, len(differences)), methods)
 
 
 def _figures(results: Results, task: Task) -> tuple[int, dict[Row, dict[str, Resampled]]]:
@@ -173,12 +141,10 @@ def _differences(results: Results, figures: Mapping[str, Mapping[Row, Mapping[st
         for task in results.tasks_of(row)
         if row.variant != "single" and task in single and row in figures[task]
     ]
-    paired = [figures[task][row][metric.name] - figures[task][single[task]][metric.name] for row, task, metric in pairs]
-    p_values = [figure.p_value() for figure in paired]
-    confidence = results.config.confidence
-    found = []
-    for (row, task, metric), figure, p_value, adjusted in zip(pairs, paired, p_values, holm(p_values), strict=True):
-        estimate = figure.estimate(confidence)
-        judged = verdict(estimate.value, adjusted, metric, confidence)
-        found.append(Difference(row, task, metric.name, estimate, p_value, adjusted, judged))
-    return found
+    return judged(
+        [
+            (row, task, metric, figures[task][row][metric.name] - figures[task][single[task]][metric.name])
+            for row, task, metric in pairs
+        ],
+        results.config.confidence,
+    )

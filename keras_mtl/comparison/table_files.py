@@ -7,13 +7,16 @@ import dataclasses
 import io
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from keras_mtl.comparison.methods import DELTA_M, RANK, Methods
 from keras_mtl.comparison.results import Results
-from keras_mtl.comparison.table import Table, main_metric
+from keras_mtl.comparison.table import Table
 from keras_mtl.comparison.table_text import as_markdown, as_text
-from keras_mtl.evaluation.metrics import metrics_for
+from keras_mtl.comparison.verdicts import Difference
+from keras_mtl.evaluation.metrics import Metric, main_metric, metrics_for
+from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.files import replacing, write_json
 
 if TYPE_CHECKING:
@@ -35,11 +38,14 @@ def as_csv(table: Table, results: Results) -> str:
     """A line for each row, task and metric: mean, interval, one value a seed, and the difference to the single net.
 
     Shares are 0 to 1, other figures in their unit. Undefined figures and differences that there are none of, such as
-    those of metrics besides the main one, are empty.
+    those of metrics besides the main one, are empty. Where there are weightings, more columns hold the difference to
+    the one that they are compared with, and more lines, of the task "all", the figures over all tasks.
     """
     seeds = [f"seed_{seed}" for seed in results.seeds]
     difference = ["difference", "difference_low", "difference_high", "p", "p_holm", "verdict"]
+    to_base = [f"base_{name}" for name in difference] if table.methods else []
     head = ["net", "variant", "task", "metric", "unit", "main", "images", "mean", "low", "high", *seeds, *difference]
+    head += ["weighting", *to_base] if table.methods else []
     file = io.StringIO()
     writer = csv.DictWriter(file, head, lineterminator="\n")
     writer.writeheader()
@@ -60,11 +66,14 @@ def as_csv(table: Table, results: Results) -> str:
                 "high": estimate.high,
                 **dict(zip(seeds, entry.by_seed[name], strict=True)),
             }
-            found = table.difference(entry.row, task.name) if is_main else None
-            if found:
-                ends = (found.estimate.value, found.estimate.low, found.estimate.high)
-                line |= dict(zip(difference, (*ends, found.p_value, found.adjusted_p, found.verdict), strict=True))
+            if is_main:
+                line |= _differing(difference, table.difference(entry.row, task.name))
+            if table.methods:
+                line["weighting"] = entry.row.weighting
+                line |= _differing(to_base, table.methods.difference(entry.row, task.name) if is_main else None)
             writer.writerow({column: value for column, value in line.items() if _is_known(value)})
+    for line in _methods_lines(table, seeds, to_base):
+        writer.writerow({column: value for column, value in line.items() if _is_known(value)})
     return file.getvalue()
 
 
@@ -93,10 +102,49 @@ def as_dict(table: Table, results: Results, costs: Mapping[str, Cost] | None = N
                 for entry in table.entries
             ],
             "differences": [{**vars(found), "row": found.row.key} for found in table.differences],
+            **({"methods": _methods_dict(table.methods)} if table.methods else {}),
             "costs": None if costs is None else {key: dataclasses.asdict(cost) for key, cost in costs.items()},
             "config": dataclasses.asdict(results.config),
         }
     )
+
+
+def _differing(columns: Sequence[str], found: Difference | None) -> dict[str, Any]:
+    """A difference by column; empty for none."""
+    if found is None:
+        return {}
+    ends = (found.estimate.value, found.estimate.low, found.estimate.high)
+    return dict(zip(columns, (*ends, found.p_value, found.adjusted_p, found.verdict), strict=True))
+
+
+def _methods_lines(table: Table, seeds: Sequence[str], to_base: Sequence[str]) -> list[dict[str, Any]]:
+    """A line for each weighting's delta-m, mean rank, and what it costs."""
+    lines = []
+    for score in table.methods.scores if table.methods else []:
+        assert table.methods
+        common = {"net": score.row.title, "variant": score.row.variant, "task": "all", "weighting": score.row.weighting}
+        if score.delta_m:
+            found = _differing(to_base, table.methods.difference(score.row))
+            lines.append(
+                _figure_line(common, DELTA_M, score.delta_m, dict(zip(seeds, score.delta_by_seed, strict=True)) | found)
+            )
+        lines.append(_figure_line(common, RANK, score.rank, dict(zip(seeds, score.rank_by_seed, strict=True))))
+        costs = (("time", "relative", score.time), ("memory", "bytes", score.memory))
+        lines += [{**common, "metric": name, "unit": unit, "main": 0, "mean": value} for name, unit, value in costs]
+    return lines
+
+
+def _figure_line(common: dict, metric: Metric, estimate: Estimate, more: dict) -> dict[str, Any]:
+    ends = {"mean": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {**common, "metric": metric.name, "unit": metric.unit, "main": 1, **ends, **more}
+
+
+def _methods_dict(methods: Methods) -> dict:
+    return {
+        "base": methods.base.key,
+        "scores": [{**vars(score), "row": score.row.key} for score in methods.scores],
+        "differences": [{**vars(found), "row": found.row.key} for found in methods.differences],
+    }
 
 
 def _is_known(value: object) -> bool:

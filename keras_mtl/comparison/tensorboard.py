@@ -17,8 +17,11 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from keras_mtl.comparison.cells import Row
-from keras_mtl.comparison.colours import ABOUT, RUN_GROUPS, UNSEEN, variants
+from keras_mtl.comparison.colours import ABOUT, UNSEEN, run_groups, variants
+from keras_mtl.comparison.methods import DELTA_M, RANK
+from keras_mtl.comparison.methods_text import methods_notes
 from keras_mtl.comparison.results import Results
+from keras_mtl.comparison.weightings import title_of
 from keras_mtl.files import replacing
 from keras_mtl.training.tensorboard import by_tag
 
@@ -92,12 +95,13 @@ def _write_about(results: Results, table: Table, folder: pathlib.Path) -> None:
         hparams=[hparams.HParam(name, hparams.Discrete(some)) for name, some in values.items() if len(some) > 1],
         metrics=[hparams.Metric(tag, display_name=tag) for tag in tags],
     )
-    colours = f"To colour runs as the report does, choose *Color runs by: Regex* and enter `{RUN_GROUPS}`."
+    what = "by net" if any(row.weighting for row in results.rows) else "as the report does"
+    colours = f"To colour runs {what}, choose *Color runs by: Regex* and enter `{run_groups(results.rows)}`."
+    methods = methods_notes(results, table.methods) if table.methods else []
+    notes = [*table.notes, *methods, f"Equal in all nets: {equal}.", colours]
     with _run(folder) as add:
         add(listed)
-        add(
-            text_pb("notes", "\n".join(f"- {note}" for note in [*table.notes, f"Equal in all nets: {equal}.", colours]))
-        )
+        add(text_pb("notes", "\n".join(f"- {note}" for note in notes)))
 
 
 @contextlib.contextmanager
@@ -118,6 +122,7 @@ def _settings(results: Results, row: Row, seed: int) -> dict[str, str | int | fl
         "net": row.title,
         "variant": row.variant,
         "task": row.task or "all",
+        **({"weighting": title_of(row.weighting) if row.weighting else "none"} if results.config.weightings else {}),
         "seed": seed,
         "budget": results.config.budget,
         "images": results.training(row, seed)["images"],
@@ -132,6 +137,10 @@ def _scores(results: Results, table: Table, row: Row) -> dict[str, list[float]]:
         entry = table.entry(row, task)
         for metric, by_seed in (entry.by_seed if entry else {}).items():
             scores[f"{results.split}/{task}_{metric}"] = by_seed
+    score = table.methods.score(row) if table.methods else None
+    if score:
+        scores |= {f"{results.split}/{DELTA_M.name}": score.delta_by_seed} if score.delta_by_seed else {}
+        scores[f"{results.split}/{RANK.name}"] = score.rank_by_seed
     return scores
 
 

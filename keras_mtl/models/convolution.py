@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -26,7 +28,7 @@ class Conv2D(keras.layers.Conv2D):
         TensorShape([2, 4, 4, 512])
     """
 
-    groups_of_rows = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
+    groups_of_rows: Any = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
 
     def convolution_op(self, inputs, kernel):
         if self.groups_of_rows is not None:
@@ -40,7 +42,7 @@ class Conv2D(keras.layers.Conv2D):
         return _convolve(inputs, tf.convert_to_tensor(kernel), self.strides[0], self.padding.upper())
 
     def gradient_of_kernel(self, inputs, upstream):
-        """The kernel's gradient, of the inputs' dtype, from what `plain_convolution` saw and the gradient of its result."""
+        """The kernel's gradient, of the inputs' dtype, from what `plain_convolution` saw and its result's gradient."""
         if self._takes_products(inputs):
             return kernel_gradient(inputs, upstream, self.kernel_size[0], self.strides[0], self.padding.upper())
         return tf.raw_ops.Conv2DBackpropFilter(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -34,7 +35,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(*args, **kwargs)
         self._pool = _Pool()
 
-    groups_of_rows = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
+    groups_of_rows: Any = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
 
     def call(self, inputs, training=None, mask=None):
         if not self._is_fusable(inputs, mask):

@@ -170,7 +170,9 @@ class Config:
     )
     log_conflict_every: int = flag(
         0,
-        "Steps between two looks at how the tasks' gradients agree, by stage of the trunk, for TensorBoard; 0: never.",
+        "Steps between two looks at how the tasks' gradients of the shared weights agree (cosines, magnitudes, share "
+        "of conflicts, by stage of the trunk): TensorBoard, conflict.csv, the report; 0: never. Changes no number. A "
+        "look costs about a step, two where images have three labels: at 50 some 2 to 4 % of the training's time.",
         BALANCING,
         low=0,
     )

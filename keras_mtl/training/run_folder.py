@@ -16,7 +16,17 @@ from keras_mtl.files import read_json, replacing, write_csv, write_json
 from keras_mtl.training.config import Config
 
 # What may differ between a run and its resumption: none of these changes a number.
-FREE = ("resume", "workdir", "name", "cache", "cache_dir", "data_dir", "checkpoint_steps", "histograms", "log_conflict_every")
+FREE = (
+    "resume",
+    "workdir",
+    "name",
+    "cache",
+    "cache_dir",
+    "data_dir",
+    "checkpoint_steps",
+    "histograms",
+    "log_conflict_every",
+)
 PATHS = ("init_from", "prune_from")
 
 

@@ -51,6 +51,11 @@ class TensorBoardByTask(keras.callbacks.Callback):
         with self._writers["validation"].as_default():
             hparams.hparams(dict(self.settings))
 
+    @property
+    def train_writer(self):
+        """The summary writer of `logs/train` while a training goes on; there is to be only one a folder."""
+        return self._writers["train"]
+
     def on_train_batch_end(self, batch, logs=None):
         step = int(self.model.optimizer.iterations)
         if step % EVERY == 0:

@@ -50,7 +50,6 @@ def test_titles_of_other_nets_and_tasks():
     ("variants", "message"),
     [
         (("multitask", "double"), "--variants takes some of multitask, single, pruned, frozen. Received"),
-        ((), "--variants takes some of"),
         (("single", "pruned"), "made from multitask"),
         (("frozen",), "made from multitask"),
     ],

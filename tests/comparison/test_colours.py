@@ -25,11 +25,11 @@ def contrast(colour: str, ground: str) -> float:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_row_looks_different_and_those_of_one_task_in_colour_and_dash(dark):
-    looks = {(colour_of(row, ALL, dark), dash_of(row), marker_of(row, ALL)) for row in ALL}
+    looks = {(colour_of(row, ALL, dark), dash_of(row, ALL), marker_of(row, ALL)) for row in ALL}
     assert len(ALL) == 10 and len(looks) == 10
     for one, other in itertools.combinations(ALL, 2):
         if one.task == other.task or None in (one.task, other.task):
-            assert colour_of(one, ALL, dark) != colour_of(other, ALL, dark) and dash_of(one) != dash_of(other)
+            assert colour_of(one, ALL, dark) != colour_of(other, ALL, dark) and dash_of(one, ALL) != dash_of(other, ALL)
 
 
 @pytest.mark.parametrize("dark, ground", [(False, "#ffffff"), (True, "#121212")])

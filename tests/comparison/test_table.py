@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from comparison.fabricated import fabricate, rewrite
 
-from keras_mtl.comparison.table import build_table, main_metric, verdict
+from keras_mtl.comparison.table import build_table
 from keras_mtl.comparison.table_files import as_csv, as_dict, as_markdown, as_text, write_table
+from keras_mtl.comparison.verdicts import verdict
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.metrics import metrics_for
+from keras_mtl.evaluation.metrics import main_metric, metrics_for
 from keras_mtl.files import read_json
 from keras_mtl.tasks import BUILT_IN, Task
 

@@ -29,7 +29,7 @@ def figures(results):
     def entry(row, task):
         return types.SimpleNamespace(by_seed=by_seed if task == "age" else {"accuracy": [0.5, 0.75]})
 
-    return types.SimpleNamespace(entry=entry, notes=["Measured on test."])
+    return types.SimpleNamespace(entry=entry, methods=None, notes=["Measured on test."])
 
 
 @pytest.fixture(scope="module")

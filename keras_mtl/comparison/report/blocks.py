@@ -59,7 +59,7 @@ class Cell:
     Attributes:
         text: what stands there.
         small: a second line, smaller.
-        look: a class of the style sheet: "", "better", "worse", "same" or "few".
+        look: classes of the style sheet: "", "better", "worse", "same", "few" or "best".
     """
 
     text: str

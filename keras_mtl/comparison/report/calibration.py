@@ -95,7 +95,7 @@ def _diagram(context: Context, found: dict[Row, Calibrated], which: int, title: 
                 customdata=bins.count[drawn],
                 mode="lines+markers",
                 legendgroup=row.key,
-                line={"color": context.colour(row), "dash": dash_of(row), "width": 1.6},
+                line={"color": context.colour(row), "dash": dash_of(row, context.results.rows), "width": 1.6},
                 marker={"size": 7, "symbol": SYMBOLS[row.variant]},
                 hovertemplate=f"{row.title}<br>claims %{{x:.1f}} %, right in %{{y:.1f}} %"
                 "<br>%{customdata:,} predictions<extra></extra>",

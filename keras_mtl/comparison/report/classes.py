@@ -172,7 +172,7 @@ def _figure(context: Context, found: dict, part: int, title: str, x: str, y: str
                 y=100 * np.mean([curve[part] for curve in curves], axis=0),
                 mode="lines",
                 legendgroup=row.key,
-                line={"color": context.colour(row), "dash": dash_of(row), "width": 2.2},
+                line={"color": context.colour(row), "dash": dash_of(row, context.results.rows), "width": 2.2},
                 hovertemplate=f"{row.title}<br>%{{x:.0f}} %, %{{y:.1f}} %<extra></extra>",
             )
         )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from keras_mtl.models.cost import Cost
 
 SYMBOLS = {"multitask": "circle", "single": "square", "pruned": "diamond", "frozen": "triangle-up"}
+MANY = 4
+"""More weightings than these are not all shown in detail."""
 FEW = 30
 """Groups with fewer images are shown greyed."""
 
@@ -52,6 +54,9 @@ class Context:
 
     @property
     def multitask(self) -> Row | None:
+        """The multitask net; of several weightings the one that others are compared with."""
+        if self.table.methods:
+            return self.table.methods.base
         return next((row for row in self.results.rows if row.variant == "multitask"), None)
 
     @property
@@ -59,15 +64,27 @@ class Context:
         """The intervals' confidence, such as "95 %"."""
         return f"{100 * self.results.config.confidence:g} %"
 
-    def rows_of(self, task: str) -> list[Row]:
+    def all_rows_of(self, task: str) -> list[Row]:
         """The rows whose nets predict a task, in the table's order."""
         return [row for row in self.results.rows if task in self.results.tasks_of(row)]
+
+    def rows_of(self, task: str) -> list[Row]:
+        """Those that are shown in detail: of many weightings only the one others are compared with and the best."""
+        rows = self.all_rows_of(task)
+        return [row for row in rows if not row.weighting or row in self.weightings_in_detail]
+
+    @functools.cached_property
+    def weightings_in_detail(self) -> list[Row]:
+        rows, methods = [row for row in self.results.rows if row.weighting], self.table.methods
+        if methods is None or len(rows) <= MANY:
+            return rows
+        return [row for row in rows if row in (methods.base, methods.scores[0].row)]
 
     def colour(self, row: Row) -> str:
         return colour_of(row, self.results.rows)
 
     def legend(self, rows) -> list[LegendEntry]:
-        return [LegendEntry(row.key, row.title, self.colour(row), dash_of(row)) for row in rows]
+        return [LegendEntry(row.key, row.title, self.colour(row), dash_of(row, self.results.rows)) for row in rows]
 
     def metric(self, task: str) -> Metric:
         """A task's main metric."""

@@ -8,7 +8,7 @@ from keras_mtl.comparison.cells import Row
 from keras_mtl.comparison.colours import dash_of
 from keras_mtl.comparison.report import wording
 from keras_mtl.comparison.report.blocks import Figure, Panels, Section, Text
-from keras_mtl.comparison.report.context import Context
+from keras_mtl.comparison.report.context import MANY, Context
 from keras_mtl.comparison.report.plots import plot
 
 
@@ -20,7 +20,10 @@ def section(context: Context) -> Section:
         "the multitask net are of all tasks together. Pruned nets begin with what the multitask net has learned. "
         "The model of the best epoch by the validation score is the one that was kept."
     )
-    blocks: list = [Text(about + (" Bold lines are means over seeds, thin ones the seeds." if seeds > 1 else ""))]
+    if seeds > 1:
+        crowded = any(_is_crowded(context, name) for name in context.tasks)
+        about += " Lines are means over seeds." if crowded else " Bold lines are means over seeds, thin ones the seeds."
+    blocks: list = [Text(about)]
     for name, task in context.tasks.items():
         metric = context.metric(name)
         unit = wording.unit(metric, task)
@@ -31,23 +34,28 @@ def section(context: Context) -> Section:
         ]
         drawn = [figure for figure in figures if figure]
         if drawn:
-            blocks.append(Panels(drawn, context.legend(context.rows_of(name))))
+            blocks.append(Panels(drawn, context.legend(context.all_rows_of(name))))
         else:
             blocks.append(Text(f"{wording.task_name(name)}: no validation figures were kept."))
     return Section("curves", "Learning curves", blocks)
+
+
+def _is_crowded(context: Context, task: str) -> bool:
+    """Whether a task has too many nets for a line of each seed."""
+    return len(context.all_rows_of(task)) > 2 * MANY
 
 
 def _curves(context: Context, task: str, title: str, unit: str, key: str, by: float) -> Figure | None:
     import plotly.graph_objects as go
 
     traces, ends, last = [], [], 0.0
-    for row in context.rows_of(task):
+    for row in context.all_rows_of(task):
         lines = [line for seed in context.results.seeds if (line := _line(context, row, seed, key, by)) is not None]
         if not lines:
             continue
-        look = {"color": context.colour(row), "dash": dash_of(row)}
+        look = {"color": context.colour(row), "dash": dash_of(row, context.results.rows)}
         common = {"mode": "lines", "legendgroup": row.key}
-        if len(lines) > 1:
+        if len(lines) > 1 and not _is_crowded(context, task):
             traces += [
                 go.Scatter(
                     x=x, y=y, line={"color": look["color"], "width": 1}, opacity=0.35, hoverinfo="skip", **common

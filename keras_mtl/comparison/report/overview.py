@@ -40,6 +40,9 @@ def section(context: Context) -> Section:
 def _summary(context: Context) -> str:
     results = context.results
     variants = [KINDS[name] for name in KINDS if any(row.variant == name for row in results.rows)]
+    ways = sum(1 for row in results.rows if row.weighting)
+    if ways > 1:
+        variants[0] += f", balanced in {ways} ways"
     names = [wording.task_name(name).lower() for name in context.tasks]
     entries = {name: context.table.entry(context.rows_of(name)[0], name) for name in context.tasks}
     counts = [f"{entry.images:,} of {wording.task_name(name).lower()}" for name, entry in entries.items() if entry]
@@ -111,7 +114,7 @@ def _differences(context: Context) -> HtmlTable:
                 Cell(difference.row.title),
                 Cell(wording.task_name(difference.task)),
                 Cell(size.rstrip(), wording.interval(metric, task, estimate, sign=True)),
-                Cell(_chance(difference.adjusted_p)),
+                Cell(chance(difference.adjusted_p)),
                 Cell(f"{SIGN.get(verdict, '○')} {verdict}", look=LOOK.get(verdict, "same")),
             ]
         )
@@ -123,7 +126,7 @@ def _differences(context: Context) -> HtmlTable:
     )
 
 
-def _chance(p: float) -> str:
+def chance(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

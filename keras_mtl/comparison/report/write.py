@@ -14,12 +14,14 @@ from keras_mtl.comparison.report import (
     card,
     classes,
     commands,
+    conflict,
     costs,
     curves,
     groups,
     overview,
     pictures,
     regression,
+    weightings,
 )
 from keras_mtl.comparison.report.blocks import Section
 from keras_mtl.comparison.report.context import Context
@@ -58,7 +60,9 @@ def sections(context: Context, *, with_pictures: bool = True) -> list[Section]:
     """The report's sections in their order; those that have nothing to show are left out."""
     found = [
         overview.section(context),
+        weightings.section(context),
         curves.section(context),
+        conflict.section(context),
         regression.section(context),
         classes.section(context),
         groups.section(context),

@@ -1,0 +1,192 @@
+"""See the conflict: how the tasks' gradients of the shared weights agree while a net is trained."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_mtl.data.batches import TrainingBatches
+from keras_mtl.files import write_csv
+from keras_mtl.training.conflict_meter import WHOLE, ConflictMeter, agreement, mean_matrix
+from keras_mtl.training.conflict_picture import heat_maps
+from keras_mtl.training.tensorboard import TensorBoardByTask
+
+COLUMNS = (
+    *("step", "stage", "task", "other", "cosine", "magnitude_similarity"),
+    *("magnitude", "other_magnitude", "weight", "other_weight"),
+)
+MANY = 10  # above so many tasks TensorBoard gets no curve a pair: 40 tasks have 780 pairs in each stage
+
+
+class ConflictLog(keras.callbacks.Callback):
+    """Looks at the tasks' gradients every so many steps: `conflict.csv`, and TensorBoard's curves and pictures.
+
+    A look sees the images of the step that is about to be made, without their augmentation, and the weights as
+    they are before it. What cosine and magnitude similarity mean is said by `agreement`; the weights are those that
+    the weighting chose in that step, none for one that does not choose weights. A task whose branch leaves the trunk
+    below a stage has no gradient there, nor has one without a label in the batch: it is left out. Shares of conflict
+    have a floor: gradients with nothing in common conflict in half of the looks.
+
+    Training is not changed by a bit. A look costs about what a step costs where each source labels one task, and a
+    backward pass more for each further label; the first one also makes its graph.
+
+    Args:
+        meter: looks at the model that is trained.
+        batches: what it is trained on.
+        path: `conflict.csv`. A row is a look at two tasks in a stage, or in the "whole" trunk.
+        every: steps between two looks; the steps whose number is a multiple of it.
+        board: what writes for TensorBoard.
+        checkpoint_steps: as for `Checkpoint`: what a checkpoint goes on from is then in the file.
+
+    Put it behind `board` and before `Checkpoint`.
+    """
+
+    def __init__(
+        self,
+        meter: ConflictMeter,
+        batches: TrainingBatches,
+        path: pathlib.Path,
+        every: int,
+        board: TensorBoardByTask,
+        checkpoint_steps: int = 0,
+    ):
+        super().__init__()
+        self.meter = meter
+        self.batches = batches
+        self.path = path
+        self.every = every
+        self.board = board
+        self.checkpoint_steps = checkpoint_steps
+        self._rows: list[dict[str, str]] = []
+        self._has_begun = False
+        self._shares: dict[str, Share] = {}
+        self._seen: dict[str, np.ndarray] | None = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        step = self._number(batch)
+        if not self._has_begun:
+            self._has_begun = True
+            # What a killed run has looked at behind its last checkpoint is looked at again.
+            self._rows = [row for row in read_rows(self.path) if int(row["step"]) < step]
+            self._shares = shares(self._rows)
+        if step % self.every == 0:
+            self._seen = self.meter.look(*self.batches.plain_batch(self.batches.epoch, self.batches.first_step + batch))
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = self._number(batch)
+        if self._seen is not None:
+            chosen = self._chosen()
+            found = {part: agreement(inner) for part, inner in self._seen.items()}
+            rows = list(_rows(step, self.meter.tasks, found, chosen))
+            self._rows += rows
+            shares(rows, self._shares)
+            self._write_curves(step, found, chosen)
+            self._seen = None
+        if self.checkpoint_steps and (self.batches.first_step + batch + 1) % self.checkpoint_steps == 0:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._save()
+        first = epoch * self.batches.steps_per_epoch
+        recent = [row for row in self._rows if int(row["step"]) > first]
+        if recent:
+            looks = len({row["step"] for row in recent})
+            matrices = {part: mean_matrix(recent, self.meter.tasks, part) for part in self.meter.parts}
+            with self.board.train_writer.as_default(int(self.model.optimizer.iterations)):
+                tf.summary.image("conflict/cosines", heat_maps(matrices, self.meter.tasks, looks)[None])
+            self.board.train_writer.flush()
+
+    def _number(self, batch: int) -> int:
+        """The number of a step, from 1, over all epochs."""
+        return self.batches.epoch * self.batches.steps_per_epoch + self.batches.first_step + batch + 1
+
+    def _chosen(self) -> np.ndarray | None:
+        balance = self.model.balance
+        return None if balance is None or balance.weighting.sees == "gradients" else np.asarray(balance.chosen)
+
+    def _save(self) -> None:
+        write_csv(self.path, COLUMNS, ([row[name] for name in COLUMNS] for row in self._rows))
+
+    def _write_curves(self, step: int, found: Mapping[str, tuple], chosen: np.ndarray | None) -> None:
+        tasks = self.meter.tasks
+        figures: dict[str, float] = {}
+        for part, (magnitudes, cosines, _) in found.items():
+            place = "conflict" if part == WHOLE else f"conflict_{part}"
+            figures |= {f"{place}/magnitude/{task}": magnitudes[index] for index, task in enumerate(tasks)}
+            if len(tasks) <= MANY:
+                pairs = itertools.combinations(range(len(tasks)), 2)
+                figures |= {f"{place}/cosine/{tasks[one]}-{tasks[other]}": cosines[one, other] for one, other in pairs}
+            if part in self._shares:
+                figures[f"{place}/share"] = self._shares[part].of_looks
+                figures[f"{place}/share_of_pairs"] = self._shares[part].of_pairs
+        if chosen is not None:
+            figures |= {f"conflict/weight/{task}": chosen[index] for index, task in enumerate(tasks)}
+        with self.board.train_writer.as_default(step):
+            for tag, value in figures.items():
+                if np.isfinite(value):
+                    tf.summary.scalar(tag, float(value))
+
+
+class Share:
+    """How often tasks conflicted in a stage: looks with a conflicting pair in them, and pairs over all looks."""
+
+    def __init__(self):
+        self.looks = self.conflicting_looks = self.pairs = self.conflicting_pairs = 0
+
+    @property
+    def of_looks(self) -> float:
+        return self.conflicting_looks / self.looks
+
+    @property
+    def of_pairs(self) -> float:
+        return self.conflicting_pairs / self.pairs
+
+    def add(self, cosines: Sequence[float]) -> None:
+        """Counts a look."""
+        negative = sum(cosine < 0 for cosine in cosines)
+        self.looks += 1
+        self.conflicting_looks += negative > 0
+        self.pairs += len(cosines)
+        self.conflicting_pairs += negative
+
+
+def shares(rows: Iterable[Mapping[str, str]], counted: dict[str, Share] | None = None) -> dict[str, Share]:
+    """How often tasks conflicted, by stage.
+
+    Args:
+        rows: of `conflict.csv`, those of a look one after the other.
+        counted: what is added to; by default nothing was counted so far.
+    """
+    counted = {} if counted is None else counted
+    for (_, stage), look in itertools.groupby(rows, lambda row: (row["step"], row["stage"])):
+        counted.setdefault(stage, Share()).add([float(row["cosine"]) for row in look])
+    return counted
+
+
+def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
+    """The rows of a `conflict.csv` by column; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _rows(step: int, tasks: Sequence[str], found: Mapping[str, tuple], chosen) -> Iterator[dict[str, str]]:
+    weights = [""] * len(tasks) if chosen is None else [_text(weight) for weight in chosen]
+    for part, (magnitudes, cosines, similarities) in found.items():
+        for one, other in itertools.combinations(range(len(tasks)), 2):
+            if np.isfinite(cosines[one, other]):
+                values = (cosines[one, other], similarities[one, other], magnitudes[one], magnitudes[other])
+                named = (str(step), part, tasks[one], tasks[other])
+                row = (*named, *map(_text, values), weights[one], weights[other])
+                yield dict(zip(COLUMNS, row, strict=True))
+
+
+def _text(value: float) -> str:
+    return f"{value:.6g}"
