@@ -30,15 +30,3 @@ def gramian(rows: Sequence[tf.Tensor], others: Sequence[tf.Tensor] | None = None
     """
     pairs = zip(rows, rows if others is None else others, strict=True)
     return tf.add_n([tf.matmul(row, other, transpose_b=True) for row, other in pairs])
-
-
-def weighted_sum(weights: tf.Tensor, rows: Sequence[tf.Tensor], shapes: Sequence) -> list[tf.Tensor]:
-    """`sum_i weights[i] * gradient i`, one tensor of its shape for each weight.
-
-    Args:
-        weights: float32 [tasks].
-        rows: for each weight [tasks, size].
-        shapes: of the weights.
-    """
-    products = [tf.matmul(weights[None, :], row) for row in rows]
-    return [tf.reshape(product, shape) for product, shape in zip(products, shapes, strict=True)]

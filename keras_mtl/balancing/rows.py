@@ -6,10 +6,9 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_mtl.balancing.gramian import gramian, stack, weighted_sum
+from keras_mtl.balancing.grouped import Grouped, Products, in_pieces
 from keras_mtl.models.convolution import Conv2D
 from keras_mtl.models.normalization import BatchNormalization
 
@@ -78,17 +77,23 @@ class RowGroups:
         outputs = [outputs for _, _, outputs in self._convolutions]
         return outputs + [copy for _, gammas, betas in self._norms for copy in (*gammas, *betas)]
 
-    def read(self, gradients: Sequence[tf.Tensor]) -> dict[int, Terms | Products]:
-        """The groups' gradients by the id of the weight, from those of `watched`."""
-        found: dict[int, Terms | Products] = {}
+    def read(self, gradients: Sequence[tf.Tensor]) -> list[Grouped]:
+        """The groups' gradients of all weights, from those of `watched`."""
+        kernels: list = []
+        found: list[Grouped] = []
         for (layer, inputs, _), upstream in zip(self._convolutions, gradients, strict=False):
-            form = Products if Products.is_better(upstream, len(self.sizes)) else Terms.of
-            found[id(layer.kernel)] = form(layer, inputs, upstream, self.sizes)
+            if Products.is_better(upstream, len(self.sizes)):
+                found.append(Products(layer, inputs, upstream, self.sizes))
+            else:
+                groups = zip(tf.split(inputs, self.sizes), tf.split(upstream, self.sizes), strict=True)
+                kernels.append((id(layer.kernel), [layer.gradient_of_kernel(*group) for group in groups]))
         rest = iter(gradients[len(self._convolutions) :])
-        for layer, gammas, _ in self._norms:
-            found[id(layer.gamma)] = Terms([next(rest) for _ in gammas])
-            found[id(layer.beta)] = Terms([next(rest) for _ in gammas])
-        return found
+        norms = [
+            (id(weight), [next(rest) for _ in self.sizes])
+            for layer, _, _ in self._norms
+            for weight in (layer.gamma, layer.beta)
+        ]
+        return [*in_pieces(kernels), *in_pieces(norms), *found]
 
 
 def can_tell_apart(layers: Sequence[keras.Layer], weights: Sequence[keras.Variable]) -> bool:
@@ -107,56 +112,3 @@ def can_tell_apart(layers: Sequence[keras.Layer], weights: Sequence[keras.Variab
         elif isinstance(layer, keras.layers.BatchNormalization):
             return False
     return all(id(weight) in known for weight in weights)
-
-
-class Terms:
-    """The gradients of a weight by group, as tensors."""
-
-    def __init__(self, terms: Sequence[tf.Tensor]):
-        self.terms = [tf.cast(term, tf.float32) for term in terms]
-        self.rows = stack([[term] for term in self.terms])
-
-    @classmethod
-    def of(cls, layer: Conv2D, inputs, upstream, sizes: Sequence[int]) -> Terms:
-        """Those of a convolution's kernel."""
-        groups = zip(tf.split(inputs, sizes), tf.split(upstream, sizes), strict=True)
-        return cls([layer.gradient_of_kernel(*group) for group in groups])
-
-    def inner(self) -> tf.Tensor:
-        """The groups' inner products, float32 [groups, groups]."""
-        return gramian(self.rows)
-
-    def weighted(self, weights: tf.Tensor) -> tf.Tensor:
-        """The sum of the groups' gradients times weights, float32 [groups]."""
-        return weighted_sum(weights, self.rows, [self.terms[0].shape])[0]
-
-
-class Products:
-    """The gradients of a convolution's kernel by group, as what they are products of."""
-
-    def __init__(self, layer: Conv2D, inputs, upstream, sizes: Sequence[int]):
-        self.layer, self.inputs, self.upstream, self.sizes = layer, inputs, upstream, list(sizes)
-
-    @staticmethod
-    def is_better(upstream, groups: int) -> bool:
-        """Whether products of rows cost less than a kernel a group: few positions, many filters; as measured."""
-        rows, filters = upstream.shape[0], upstream.shape[-1]
-        if rows is None or None in upstream.shape[1:3]:
-            return False
-        return (rows * upstream.shape[1] * upstream.shape[2]) ** 2 <= 64 * groups * filters
-
-    @property
-    def terms(self) -> list[tf.Tensor]:
-        return Terms.of(self.layer, self.inputs, self.upstream, self.sizes).terms
-
-    def inner(self) -> tf.Tensor:
-        seen = self.layer.patches(self.inputs)
-        upstream = tf.reshape(self.upstream, [-1, self.upstream.shape[-1]])
-        pairs = [tf.cast(tf.matmul(rows, rows, transpose_b=True), tf.float32) for rows in (seen, upstream)]
-        positions = self.upstream.shape[1] * self.upstream.shape[2]
-        member = tf.constant(np.repeat(np.eye(len(self.sizes)), np.multiply(self.sizes, positions), axis=1), tf.float32)
-        return tf.matmul(tf.matmul(member, pairs[0] * pairs[1]), member, transpose_b=True)
-
-    def weighted(self, weights: tf.Tensor) -> tf.Tensor:
-        by_row = tf.cast(tf.repeat(weights, self.sizes)[:, None, None, None], self.upstream.dtype)
-        return tf.cast(self.layer.gradient_of_kernel(self.inputs, self.upstream * by_row), tf.float32)

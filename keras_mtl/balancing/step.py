@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_mtl.balancing.gramian import gramian, stack
-from keras_mtl.balancing.rows import RowGroups, Terms, can_tell_apart
+from keras_mtl.balancing.grouped import Grouped, in_pieces
+from keras_mtl.balancing.rows import RowGroups, can_tell_apart
 from keras_mtl.balancing.shared import shared_features, shared_weights
 from keras_mtl.balancing.sub_batches import SubBatch, cut_batch
 from keras_mtl.balancing.weighting import Weighting
@@ -64,6 +65,7 @@ class BalancedStep:
         }
         self.shared = shared_weights(outputs, model.input)
         self._is_shared = {id(weight) for weight in self.shared}
+        self._is_alone = {id(weight) for weight in model.trainable_variables} - self._is_shared
         self.gradients = self._choose(gradients)
         # Without a task in two groups of rows, one pass over all of them tells the gradients apart.
         self._is_one_pass = (
@@ -177,27 +179,29 @@ class BalancedStep:
             member[half, self.tasks.index(task), number] = 1
         if self.weighting.sees == "gradients":
             combined = self.weighting.combine(self._by_task(apart, groups), losses)
+            result = dict(zip(map(id, self.shared), combined, strict=True))
         else:
-            inner = tf.add_n([apart[id(weight)].inner() for weight in self.shared])
+            inner = tf.add_n([found.inner() for found in apart])
             products = tf.matmul(tf.matmul(member[0], inner), member[-1], transpose_b=True)
             by_group = tf.tensordot(self._choice(losses, products), member.sum(0), 1) / len(halves)
-            combined = [apart[id(weight)].weighted(by_group) for weight in self.shared]
-        return outputs, own | dict(zip(map(id, self.shared), combined, strict=True))
+            result = _merged(found.weighted(by_group) for found in apart)
+        return outputs, own | result
 
-    def _by_task(self, apart, groups) -> list[list[tf.Tensor]]:
+    def _by_task(self, apart: Sequence[Grouped], groups) -> list[list[tf.Tensor]]:
         """For each task the gradient of each shared weight."""
-        terms = [apart[id(weight)].terms for weight in self.shared]
+        terms = _merged(found.terms() for found in apart)
+        of_task = {task: [g for g, (_, name) in enumerate(groups) if name == task] for task in self.tasks}
         return [
-            [tf.add_n([own[g] for g, (_, name) in enumerate(groups) if name == task]) for own in terms]
-            for task in self.tasks
+            [tf.add_n([tf.cast(terms[id(weight)][g], tf.float32) for g in own]) for weight in self.shared]
+            for own in of_task.values()
         ]
 
     def _from_one_pass(self, batch: _Batch, halves: Sequence[Sequence[SubBatch]]):
         """The gradients of groups of rows from one forward and one backward pass.
 
         Returns:
-            The losses [tasks]; for each group its half and task; by the id of a shared weight its groups'
-            gradients; by the id of another weight its gradient; the outputs by task.
+            The losses [tasks]; for each group its half and task; the groups' gradients of the shared weights;
+            by the id of another weight its gradient; the outputs by task.
         """
         parts = sorted(
             ((part, half) for half, own in enumerate(halves) for part in own), key=lambda entry: entry[0].start or 0
@@ -214,18 +218,12 @@ class BalancedStep:
             total = tf.add_n([loss for own in losses.values() for loss in own])
         kept = rows.watched()
         gradients = tape.gradient(total, [*kept, *rest], unconnected_gradients="zero")
-        apart = rows.read(gradients[: len(kept)])
+        found = rows.read(gradients[: len(kept)])
+        apart = [part for part in (entry.only(self._is_shared) for entry in found) if part.keys]
+        others = [part for part in (entry.only(self._is_alone) for entry in found) if part.keys]
         share = 1 / len(halves)
-        own = {
-            key: found.weighted(tf.fill([len(parts)], share))
-            for key, found in apart.items()
-            if key not in self._is_shared
-        }
-        own |= {
-            id(weight): share * gradient
-            for weight, gradient in zip(rest, gradients[len(kept) :], strict=True)
-            if id(weight) not in own
-        }
+        own = {id(weight): share * gradient for weight, gradient in zip(rest, gradients[len(kept) :], strict=True)}
+        own |= _merged(part.weighted(tf.fill([len(parts)], share)) for part in others)
         losses = tf.stack([tf.add_n(losses[task]) * share for task in self.tasks])
         return losses, [(half, part.tasks[0]) for part, half in parts], apart, own, outputs
 
@@ -233,7 +231,9 @@ class BalancedStep:
         """The same from a pass a sub-batch, and a backward pass for each of its tasks."""
         found = [self.task_gradients(batch, half if len(halves) > 1 else None) for half in halves]
         rows = [row for _, gradients, _ in found for row in self.shared_rows(gradients)]
-        apart = {id(weight): Terms(column) for weight, column in zip(self.shared, zip(*rows, strict=True), strict=True)}
+        apart = in_pieces(
+            [(id(weight), column) for weight, column in zip(self.shared, zip(*rows, strict=True), strict=True)]
+        )
         own = {}
         for weight in self.model.trainable_variables:
             if id(weight) not in self._is_shared:
@@ -323,6 +323,10 @@ class BalancedStep:
 class _Batch:
     def __init__(self, x, y, sample_weight):
         self.x, self.y, self.sample_weight = x, y, sample_weight
+
+
+def _merged(parts: Iterable[dict]) -> dict:
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _size(batch: _Batch, task: str, part: SubBatch) -> tf.Tensor:

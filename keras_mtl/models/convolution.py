@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+SMALL = 16  # pairs of positions of a map up to which products of pixels are cheaper than of patches
 WIDE = 256  # input channels from which the products win, measured on 64x64 and 112x112 images
 
 
@@ -54,15 +56,34 @@ class Conv2D(keras.layers.Conv2D):
             dilations=[1, *self.dilation_rate, 1],
         )
 
-    def patches(self, inputs):
-        """What each output position sees of the inputs, flat: `[batch * rows * columns, size * size * in_channels]`."""
-        height, width = self.kernel_size
-        if (height, width) == (1, 1):
-            seen = inputs[:, :: self.strides[0], :: self.strides[1]]
+    def kernel_products(self, inputs, upstream):
+        """Inner products of the kernel's gradients by each two images, without these gradients.
+
+        `<X_b^T dY_b, X_c^T dY_c>` is the sum over pairs of output positions of `<X_b[p], X_c[q]> <dY_b[p], dY_c[q]>`,
+        with X[p] what position p sees.
+
+        Args:
+            inputs: what the convolution saw, of known shape.
+            upstream: the gradient of what it gave, `[batch, rows, columns, filters]`.
+
+        Returns:
+            float32 `[batch, batch]`.
+        """
+        batch, height, width, _ = inputs.shape
+        if self._keeps_shape and (height * width) ** 2 <= SMALL:
+            # Products of patches are sums of products of pixels, which are fewer: each of those is taken once.
+            seen = tf.matmul(_pairs(inputs), tf.constant(_same_offset(height, width, self.kernel_size[0])))
         else:
             strides, rates = [1, *self.strides, 1], [1, *self.dilation_rate, 1]
-            seen = tf.image.extract_patches(inputs, [1, height, width, 1], strides, rates, self.padding.upper())
-        return tf.reshape(seen, [-1, seen.shape[-1]])
+            sizes = [1, *self.kernel_size, 1]
+            seen = _pairs(tf.image.extract_patches(inputs, sizes, strides, rates, self.padding.upper()))
+        return tf.reshape(tf.reduce_sum(seen * _pairs(upstream), axis=1), [batch, batch])
+
+    @property
+    def _keeps_shape(self) -> bool:
+        height, width = self.kernel_size
+        is_square = height == width and height % 2 == 1 and tuple(self.dilation_rate) == (1, 1)
+        return is_square and self.padding == "same" and tuple(self.strides) == (1, 1)
 
     def _takes_products(self, inputs) -> bool:
         height, width = self.kernel_size
@@ -74,7 +95,7 @@ class Conv2D(keras.layers.Conv2D):
             and tuple(self.dilation_rate) == (1, 1)
             and height == width > 1
             and self.strides[0] == self.strides[1]
-            and (self.padding == "valid" or (self.padding == "same" and self.strides[0] == 1 and height % 2 == 1))
+            and (self.padding == "valid" or self._keeps_shape)
             and not tf.config.list_physical_devices("GPU")
         )
 
@@ -133,3 +154,23 @@ def _by_position(inputs, upstream, size: int, border: int):
 def _product(inputs, upstream):
     flat = tf.reshape(inputs, [-1, inputs.shape[-1]])
     return tf.matmul(flat, tf.reshape(upstream, [-1, upstream.shape[-1]]), transpose_a=True)
+
+
+def _pairs(maps: tf.Tensor) -> tf.Tensor:
+    """Products of the vectors at each two positions of each two images: float32 [batch * batch, positions^2]."""
+    batch, rows, columns, channels = maps.shape
+    positions = rows * columns
+    flat = tf.reshape(maps, [batch * positions, channels])
+    products = tf.reshape(tf.matmul(flat, flat, transpose_b=True), [batch, positions, batch, positions])
+    products = tf.reshape(tf.transpose(products, [0, 2, 1, 3]), [batch * batch, positions * positions])
+    return tf.cast(products, tf.float32)
+
+
+def _same_offset(height: int, width: int, size: int) -> np.ndarray:
+    """Which pairs of pixels two patches compare, float32 [positions^2, positions^2]: those at the same offset."""
+    places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), -1).reshape(-1, 2)
+    offset = places[:, None] - places[None, :]  # from a patch's middle (second) to a pixel (first)
+    inside = (np.abs(offset) <= size // 2).all(-1)
+    same = (offset[:, None, :, None] == offset[None, :, None, :]).all(-1)  # [pixel, pixel, middle, middle]
+    same &= inside[:, None, :, None]
+    return same.reshape(len(places) ** 2, -1).astype(np.float32)

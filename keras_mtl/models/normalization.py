@@ -56,7 +56,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """
         empty = tf.zeros([0], tf.float32)
         outputs, mean, variance = self._normalize(inputs, gamma, beta, (empty, empty), is_training=True)
-        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
+        count = inputs.shape[:-1].num_elements()
+        if count is None:
+            count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
         biased = variance * ((count - 1.0) / count)
         if self._pool.is_open:
             self._pool.entries.append((count, mean, biased))
@@ -93,9 +95,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     @property
     def is_plain(self) -> bool:
         """Whether its settings are those that the kernel knows."""
-        return (
-            self.scale and self.center and not getattr(self, "renorm", False) and not self.synchronized
-        )  # Keras 3.12 has no renorm
+        renorm = getattr(self, "renorm", False)  # Keras 3.12 has none
+        return self.scale and self.center and not renorm and not self.synchronized
 
     def _move(self, average, value) -> None:
         average.assign(average * self.momentum + value * (1.0 - self.momentum))
@@ -137,6 +138,7 @@ class _Pool:
         if len(self.entries) == 1:
             return self.entries[0][1:]
         counts, means, variances = (tf.stack(column) for column in zip(*self.entries, strict=True))
-        shares = (counts / tf.reduce_sum(counts))[:, None]
+        counts = tf.cast(counts, means.dtype)[:, None]
+        shares = counts / tf.reduce_sum(counts)
         mean = tf.reduce_sum(shares * means, axis=0)
         return mean, tf.reduce_sum(shares * (variances + tf.square(means - mean)), axis=0)

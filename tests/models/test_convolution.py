@@ -108,3 +108,32 @@ def test_it_survives_saving(tmp_path):
     assert type(loaded.layers[0]) is Conv2D
     inputs = np.ones([1, 6, 6, 4])
     np.testing.assert_array_equal(model.predict(inputs, verbose=0), loaded.predict(inputs, verbose=0))
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        (2, {"padding": "same"}),
+        (3, {"padding": "same"}),
+        (6, {"strides": 2}),
+        (4, {"kernel_size": 1}),
+        (4, {"kernel_size": 1, "strides": 2}),
+        (5, {"dilation_rate": 2}),
+    ],
+)
+@pytest.mark.parametrize("channels", [4, 256])
+def test_products_of_kernel_gradients_are_those_of_the_gradients(size, options, channels):
+    layer = Conv2D(6, **{"kernel_size": 3, "use_bias": False, **options})
+    random = np.random.default_rng(0)
+    inputs = tf.constant(random.normal(size=(5, size, size, channels)).astype(np.float32))
+    outputs = layer(inputs)
+    upstream = tf.constant(random.normal(size=outputs.shape).astype(np.float32))
+    kernels = [layer.gradient_of_kernel(inputs[b : b + 1], upstream[b : b + 1]).numpy().ravel() for b in range(5)]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(inputs) * upstream)
+    np.testing.assert_allclose(
+        sum(kernels), tape.gradient(loss, layer.kernel.value).numpy().ravel(), rtol=1e-3, atol=1e-3
+    )
+    expected = np.stack(kernels) @ np.stack(kernels).T
+    products = layer.kernel_products(inputs, upstream)
+    np.testing.assert_allclose(products, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
