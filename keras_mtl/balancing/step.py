@@ -95,7 +95,7 @@ class BalancedStep:
         Returns:
             The outputs by task; 0 in rows that went through the net for other tasks.
         """
-        batch = _Batch(x, y, sample_weight)
+        batch = Batch(x, y, sample_weight)
         kind = self.weighting.sees
         with pooled_statistics(self.model):
             if kind == "losses":
@@ -110,7 +110,7 @@ class BalancedStep:
             self.weighting.after_step(self._losses_only(batch))
         return outputs
 
-    def task_gradients(self, batch: _Batch, parts: Sequence[SubBatch] | None = None):
+    def task_gradients(self, batch: Batch, parts: Sequence[SubBatch] | None = None):
         """Each task's own gradient of every weight, from a pass a sub-batch.
 
         Returns:
@@ -144,7 +144,7 @@ class BalancedStep:
             [gradients[task].get(id(weight), tf.zeros(weight.shape)) for weight in self.shared] for task in self.tasks
         ]
 
-    def _weigh_losses(self, batch: _Batch):
+    def _weigh_losses(self, batch: Batch):
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
             losses, outputs = self._forward(batch)
@@ -154,7 +154,7 @@ class BalancedStep:
         gradients = tape.gradient(total, weights, unconnected_gradients="zero")
         return outputs, dict(zip(map(id, weights), gradients, strict=True))
 
-    def _forward(self, batch: _Batch):
+    def _forward(self, batch: Batch):
         """The losses, float32 [tasks], times their loss weights, and the outputs by task."""
         if self._is_one_pass:
             with RowGroups(None, [len(part) for part in self.sub_batches]).recording(self.model.layers):
@@ -169,7 +169,7 @@ class BalancedStep:
                 losses[task].append(self._loss(task, batch, own[task], part))
         return tf.stack([tf.add_n(losses[task]) for task in self.tasks]), outputs
 
-    def _weigh_gradients(self, batch: _Batch):
+    def _weigh_gradients(self, batch: Batch):
         halves = self._halves if self.weighting.halves else [self.sub_batches]
         take = self._from_one_pass if self._is_one_pass else self._from_passes
         losses, groups, apart, own, outputs = take(batch, halves)
@@ -196,7 +196,7 @@ class BalancedStep:
             for own in of_task.values()
         ]
 
-    def _from_one_pass(self, batch: _Batch, halves: Sequence[Sequence[SubBatch]]):
+    def _from_one_pass(self, batch: Batch, halves: Sequence[Sequence[SubBatch]]):
         """The gradients of groups of rows from one forward and one backward pass.
 
         Returns:
@@ -227,7 +227,7 @@ class BalancedStep:
         losses = tf.stack([tf.add_n(losses[task]) * share for task in self.tasks])
         return losses, [(half, part.tasks[0]) for part, half in parts], apart, own, outputs
 
-    def _from_passes(self, batch: _Batch, halves: Sequence[Sequence[SubBatch]]):
+    def _from_passes(self, batch: Batch, halves: Sequence[Sequence[SubBatch]]):
         """The same from a pass a sub-batch, and a backward pass for each of its tasks."""
         found = [self.task_gradients(batch, half if len(halves) > 1 else None) for half in halves]
         rows = [row for _, gradients, _ in found for row in self.shared_rows(gradients)]
@@ -244,7 +244,7 @@ class BalancedStep:
         outputs = _join([entry for _, _, outputs in found for entry in outputs], self.tasks)
         return losses, groups, apart, own, outputs
 
-    def _weigh_features(self, batch: _Batch):
+    def _weigh_features(self, batch: Batch):
         part = self.sub_batches[0]
         shared = self.shared
         with tf.GradientTape() as below:
@@ -275,7 +275,7 @@ class BalancedStep:
         self.chosen.assign(weights)
         return weights
 
-    def _loss(self, task: str, batch: _Batch, output, part: SubBatch, parts: Sequence[SubBatch] | None = None):
+    def _loss(self, task: str, batch: Batch, output, part: SubBatch, parts: Sequence[SubBatch] | None = None):
         """A sub-batch's part of a task's loss: they sum up to the loss over all rows, times its loss weight."""
         weights = batch.sample_weight and part.of(batch.sample_weight[task])
         loss = self.losses[task](part.of(batch.y[task]), output, sample_weight=weights)
@@ -285,7 +285,7 @@ class BalancedStep:
             loss *= tf.math.divide_no_nan(_size(batch, task, part), everything)
         return tf.cast(loss, tf.float32) * self.loss_weights[task]
 
-    def _losses_only(self, batch: _Batch) -> tf.Tensor:
+    def _losses_only(self, batch: Batch) -> tf.Tensor:
         with pooled_statistics(self.model, forget=True):
             return self._forward(batch)[0]
 
@@ -320,7 +320,9 @@ class BalancedStep:
         return self.shared if self.gradients == "trunk" else [self._trunk.output]
 
 
-class _Batch:
+class Batch:
+    """What `fit` has of a batch: images, labels by task, sample weights by task or None."""
+
     def __init__(self, x, y, sample_weight):
         self.x, self.y, self.sample_weight = x, y, sample_weight
 
@@ -329,7 +331,7 @@ def _merged(parts: Iterable[dict]) -> dict:
     return {key: value for part in parts for key, value in part.items()}
 
 
-def _size(batch: _Batch, task: str, part: SubBatch) -> tf.Tensor:
+def _size(batch: Batch, task: str, part: SubBatch) -> tf.Tensor:
     """What a sub-batch counts in a task's mean: the sum of its sample weights, or its rows."""
     if batch.sample_weight is None:
         return tf.cast(tf.shape(part.of(batch.y[task]))[0], tf.float32)

@@ -115,14 +115,13 @@ def _least(results: Results, comparisons: int) -> str:
 
 def _statistics(results: Results, methods: Methods) -> list[str]:
     """A sentence where some nets were normalised by source and others over the whole batch."""
-    from keras_mtl.balancing import parse_weighting
-
-    by_source = {}
-    for score in methods.scores:
-        config = results.cell(score.row, results.seeds[0]).config
-        several = len(results.manifest(score.row, results.seeds[0])["sources"]) > 1
-        sees = parse_weighting(config.weighting).sees != "losses" and config.gradients != "features" and several
-        by_source[score.row] = {"auto": sees, "source": True, "joint": False}[config.batch_statistics]
+    seed = results.seeds[0]
+    by_source = {
+        score.row: results.cell(score.row, seed).config.normalises_by_source(
+            len(results.manifest(score.row, seed)["sources"])
+        )
+        for score in methods.scores
+    }
     if len(set(by_source.values())) < 2:
         return []
     names = ", ".join(title_of(row.weighting) for row, itself in by_source.items() if itself)

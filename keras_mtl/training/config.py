@@ -250,6 +250,21 @@ class Config:
             raise UserError(f"--loss_weights names {unknown[0]!r}; the tasks are {', '.join(self.tasks)}")
         return weights
 
+    def normalises_by_source(self, sources: int) -> bool:
+        """Whether BatchNormalization sees each source's images by themselves in training.
+
+        Args:
+            sources: how many there are.
+        """
+        from keras_mtl.balancing import parse_weighting
+
+        if self.batch_statistics != "auto":
+            return self.batch_statistics == "source"
+        weighting = parse_weighting(self.weighting)
+        # Only then does it make the gradients cheap to tell apart, or possible to sample twice.
+        sees_trunk = weighting.sees != "losses" and self.gradients != "features"
+        return sees_trunk and (sources > 1 or weighting.halves)
+
     def branches(self) -> dict[str, str]:
         """By task, the stage that its branch leaves from, where `branch_at` names one."""
         places = {}

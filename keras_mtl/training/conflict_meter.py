@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_mtl.balancing.ew import EqualWeighting
 from keras_mtl.balancing.gramian import gramian, stack
 from keras_mtl.balancing.shared import part_of
-from keras_mtl.balancing.step import BalancedStep, _Batch
+from keras_mtl.balancing.step import BalancedStep, Batch
 from keras_mtl.errors import UserError
 from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.normalization import pooled_statistics
@@ -71,7 +71,7 @@ class ConflictMeter:
         # Dropout moves its seed on, and a normalisation that is not ours its averages.
         before = [(variable, tf.identity(variable.value)) for variable in self._model.non_trainable_variables]
         with pooled_statistics(self._model, forget=True):
-            _, gradients, _ = self._step.task_gradients(_Batch(x, y, sample_weight))
+            _, gradients, _ = self._step.task_gradients(Batch(x, y, sample_weight))
         for variable, value in before:
             variable.assign(value)
         rows = stack(self._step.shared_rows(gradients))

@@ -173,20 +173,11 @@ def _compiled_model(
         optimizer,
         loss_weights=config.loss_weight_of() or None,
         weighting=weighting,
-        sub_batches=sub_batches if _is_by_source(config, weighting, sub_batches) else None,
+        sub_batches=sub_batches if config.normalises_by_source(len(sub_batches)) else None,
         gradients=config.gradients,
     )
     _check_score(config.best_by, model)
     return model
-
-
-def _is_by_source(config: Config, weighting: Weighting, sub_batches: Sequence) -> bool:
-    """Whether each source's images go through the net by themselves."""
-    if config.batch_statistics != "auto":
-        return config.batch_statistics == "source"
-    # Only then does it make the gradients cheap to tell apart; a source with several labels would still cost a
-    # backward pass for each.
-    return weighting.sees != "losses" and config.gradients != "features" and (len(sub_batches) > 1 or weighting.halves)
 
 
 def _fit(

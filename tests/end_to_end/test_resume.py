@@ -17,9 +17,9 @@ FLAGS = [*TINY, f"--sources={DRAWN}", "--epochs=3", "--checkpoint_steps=2", "--d
 CLOCKED = ("images_per_second", "input_wait")  # the only figures of a run that are no function of its flags
 
 
-def kill_once(workdir, name: str, checkpoints: int) -> int:
+def kill_once(workdir, name: str, checkpoints: int, *flags: str) -> int:
     """Starts a training, kills it a moment after it has written so many checkpoints; returns the exit code."""
-    arguments = [sys.executable, "-m", "keras_mtl.train", *FLAGS, f"--workdir={workdir}", f"--name={name}"]
+    arguments = [sys.executable, "-m", "keras_mtl.train", *FLAGS, *flags, f"--workdir={workdir}", f"--name={name}"]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         index = workdir / name / "checkpoints" / "checkpoint"
         seen: set[str] = set()
@@ -33,7 +33,7 @@ def kill_once(workdir, name: str, checkpoints: int) -> int:
 
 
 def variables(run) -> dict[str, np.ndarray]:
-    """Everything in a run's last checkpoint: weights, optimizer, metrics, seeds."""
+    """Everything in a run's last checkpoint: weights, optimizer, metrics, weighting, seeds."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
     names = [name for name in reader.get_variable_to_shape_map() if name.startswith("variables/")]
     return {name: reader.get_tensor(name) for name in names}
@@ -45,12 +45,14 @@ def history(run) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_a_killed_training_ends_bit_identical_to_an_unbroken_one(command, tmp_path):
-    command("train", *FLAGS, f"--workdir={tmp_path}", "--name=whole")
-    assert kill_once(tmp_path, "broken", checkpoints=3) == -signal.SIGKILL
-    assert kill_once(tmp_path, "broken", checkpoints=5) == -signal.SIGKILL
+@pytest.mark.parametrize("weighting", ["ew", "gradvac"])  # the latter remembers cosines and draws orders
+def test_a_killed_training_ends_bit_identical_to_an_unbroken_one(weighting, command, tmp_path):
+    balanced = f"--weighting={weighting}"
+    command("train", *FLAGS, balanced, f"--workdir={tmp_path}", "--name=whole")
+    assert kill_once(tmp_path, "broken", 3, balanced) == -signal.SIGKILL
+    assert kill_once(tmp_path, "broken", 5, balanced) == -signal.SIGKILL
     assert not (tmp_path / "broken" / "metrics.json").exists()
-    done = command("train", *FLAGS, f"--workdir={tmp_path}", "--name=broken")
+    done = command("train", *FLAGS, balanced, f"--workdir={tmp_path}", "--name=broken")
     assert "Going on from epoch" in done.stdout
 
     whole, broken = (variables(tmp_path / name) for name in ("whole", "broken"))
