@@ -61,12 +61,9 @@ class RowGroups:
     def normalize(self, layer: BatchNormalization, inputs):
         """What `layer` calls in training mode."""
         groups = tf.split(inputs, self.sizes)
-        gammas, betas = (
-            [tf.convert_to_tensor(layer.gamma)] * len(groups),
-            [tf.convert_to_tensor(layer.beta)] * len(groups),
-        )
+        # A copy for each group, whose gradient is then that group's.
+        gammas, betas = ([tf.identity(weight.value) for _ in groups] for weight in (layer.gamma, layer.beta))
         if self.tape is not None:
-            gammas, betas = [[tf.identity(copy) for copy in copies] for copies in (gammas, betas)]
             for copy in (*gammas, *betas):
                 self.tape.watch(copy)
             self._norms.append((layer, gammas, betas))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -33,7 +34,7 @@ class BalancedStep:
 
     Args:
         model: a functional model with a dict of outputs by task.
-        losses: by task, a Keras loss that averages with the sample weights.
+        losses: by task, a Keras loss of reduction "mean_with_sample_weight".
         loss_weights: by task; what a weighting sees is the loss times this.
         weighting: the method.
         sub_batches: as for `cut_batch`.
@@ -47,7 +48,7 @@ class BalancedStep:
     def __init__(
         self,
         model: keras.Model,
-        losses: Mapping[str, Callable],
+        losses: Mapping[str, keras.losses.Loss],
         loss_weights: Mapping[str, float],
         weighting: Weighting,
         sub_batches: Sequence | None = None,
@@ -56,6 +57,12 @@ class BalancedStep:
         self.model = model
         self.tasks = list(losses)
         self.losses = dict(losses)
+        for name, loss in losses.items():
+            if getattr(loss, "reduction", None) != "mean_with_sample_weight":
+                raise UserError(
+                    f"To be balanced, the loss of {name!r} must be a keras.losses.Loss with "
+                    f"reduction='mean_with_sample_weight': of others the parts don't add up. Received: {loss}"
+                )
         self.loss_weights = dict(loss_weights)
         self.weighting = weighting
         self.sub_batches = cut_batch(sub_batches, self.tasks)
@@ -105,6 +112,7 @@ class BalancedStep:
             else:
                 outputs, gradients = self._weigh_gradients(batch)
         weights = self.model.trainable_variables
+        self._add_regularisers(gradients, weights)
         self.model.optimizer.apply([gradients[id(weight)] for weight in weights], weights)
         if self.weighting.looks_again:
             self.weighting.after_step(self._losses_only(batch))
@@ -144,13 +152,21 @@ class BalancedStep:
             [gradients[task].get(id(weight), tf.zeros(weight.shape)) for weight in self.shared] for task in self.tasks
         ]
 
+    def _add_regularisers(self, gradients: dict[int, tf.Tensor], weights: Sequence[keras.Variable]) -> None:
+        """Adds the gradients of the weights' regularisers, which belong to no task, in place."""
+        with tf.GradientTape() as tape:
+            terms = self.model.losses
+            total = tf.add_n(terms) if terms else None
+        if total is not None:
+            for weight, gradient in zip(weights, tape.gradient(total, weights), strict=True):
+                if gradient is not None:
+                    gradients[id(weight)] += gradient
+
     def _weigh_losses(self, batch: Batch):
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
             losses, outputs = self._forward(batch)
             total = tf.tensordot(self._choice(losses), losses, 1)
-            # Losses that layers add, such as a regulariser's, belong to no task.
-            total += tf.add_n([tf.cast(loss, tf.float32) for loss in self.model.losses] or [tf.zeros([])])
         gradients = tape.gradient(total, weights, unconnected_gradients="zero")
         return outputs, dict(zip(map(id, weights), gradients, strict=True))
 
@@ -320,11 +336,13 @@ class BalancedStep:
         return self.shared if self.gradients == "trunk" else [self._trunk.output]
 
 
+@dataclasses.dataclass(frozen=True)
 class Batch:
     """What `fit` has of a batch: images, labels by task, sample weights by task or None."""
 
-    def __init__(self, x, y, sample_weight):
-        self.x, self.y, self.sample_weight = x, y, sample_weight
+    x: tf.Tensor
+    y: Mapping[str, tf.Tensor]
+    sample_weight: Mapping[str, tf.Tensor] | None
 
 
 def _merged(parts: Iterable[dict]) -> dict:
@@ -340,7 +358,7 @@ def _size(batch: Batch, task: str, part: SubBatch) -> tf.Tensor:
 
 def _join(outputs: Sequence[tuple[SubBatch, Mapping[str, tf.Tensor]]], tasks: Sequence[str]) -> dict[str, tf.Tensor]:
     """The outputs of all rows in order; zeros where a sub-batch has no output for a task."""
-    outputs = sorted(outputs, key=lambda entry: entry[0].start or 0 or 0)
+    outputs = sorted(outputs, key=lambda entry: entry[0].start or 0)
     joined = {}
     for task in tasks:
         units = next(found[task].shape[-1] for _, found in outputs if task in found)

@@ -343,6 +343,7 @@ def test_several_passes_move_the_averages_by_the_law_of_total_variance():
             {"weighting": "pcgrad", "sub_batches": [(4, ["ages"]), *SOURCES]},
             "and tasks of age, gender, smile. Received: .*ages",
         ),
+        ({"weighting": "uw", "loss": {name: "mse" for name in ("age", "gender", "smile")}}, "mean_with_sample_weight"),
         ({"weighting": "modo"}, "needs sub_batches"),
         ({"weighting": "modo", "sub_batches": [(1, ["age"]), *SOURCES]}, "2 images of each source"),
     ],
@@ -365,3 +366,20 @@ def test_every_weighting_trains_saves_and_loads(weighting, tmp_path):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     first, second = (net.fit(data, epochs=1, verbose=0).history["loss"] for net in (model, loaded))
     np.testing.assert_allclose(first, second, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weighting", ["uw", "pcgrad"])
+def test_regularisers_are_minimised_whatever_the_weighting(weighting):
+    inputs = keras.Input([6])
+    hidden = keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(10.0), name="hidden")(inputs)
+    outputs = {
+        name: TaskOutput(BUILT_IN[name])(keras.layers.Dense(1, name=f"{name}_logits")(hidden))
+        for name in ("gender", "smile")
+    }
+    model = MultiTaskModel(inputs, outputs)
+    model.compile(keras.optimizers.SGD(0.01), weighting=weighting, gradients="trunk")
+    x = np.zeros((8, 6), np.float32)  # which give the kernel no other gradient
+    y = {name: np.ones(8, np.float32) for name in outputs}
+    before = model.get_layer("hidden").kernel.numpy()
+    model.fit(x, y, batch_size=8, epochs=1, verbose=0)
+    np.testing.assert_allclose(model.get_layer("hidden").kernel.numpy(), 0.8 * before, rtol=1e-5)
