@@ -19,11 +19,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import os
 import pathlib
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -35,6 +32,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 from balancing import matrices  # noqa: E402
 from balancing_comparisons import COMPARISONS, Comparison  # noqa: E402
+from training_speed import Worker  # noqa: E402
 
 from keras_mtl.balancing import parse_weighting  # noqa: E402
 from keras_mtl.balancing.surgery import random_orders  # noqa: E402
@@ -65,37 +63,15 @@ class Result:
         return sum(difference <= AGREES for difference in self.differences.values())
 
 
-class Peers:
+class Peers(Worker):
     """The process in which the peers' own code runs."""
 
     def __init__(self, python: str, libmtl: str | None = None):
-        environment = {**os.environ, **({"LIBMTL": str(libmtl)} if libmtl else {})}
-        self.process = subprocess.Popen(
-            [python, str(HERE / "workers" / "torch_weightings.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=None if os.environ.get("BENCHMARK_DEBUG") else subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        self.about = self.ask(what="about")
-
-    def ask(self, **request) -> dict:
-        assert self.process.stdin and self.process.stdout
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"The peers' process died; BENCHMARK_DEBUG=1 shows why. Asked: {request['what']}")
-        return json.loads(answer)
+        super().__init__(python, "torch_weightings.py", {"LIBMTL": str(libmtl)} if libmtl else {})
 
     def comparisons(self) -> list[Comparison]:
         """Those that can be made here."""
         return [one for one in COMPARISONS if one.peer != "LibMTL" or self.about["libmtl"]]
-
-    def close(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def compare(comparison: Comparison, peers: Peers) -> Result:
