@@ -67,7 +67,8 @@ END
     test)
         shift
         setup test
-        .venv/bin/python -m pytest "$@"
+        # By file, so that what a file makes once is made once.
+        .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
         ;;
     *)
         sed -n '2,5s/^# //p' run.sh >&2

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import keras
 
 from keras_mtl import tasks as tasks_module
-from keras_mtl.balancing import parse_weighting, weighting_class
 from keras_mtl.errors import UserError
 from keras_mtl.models.heads import head_of
 from keras_mtl.models.objectives import METRICS, TaskLoss, TaskMetric, TaskOutput
@@ -67,6 +66,9 @@ class MultiTaskModel(keras.Model):
                 gradients that don't fit.
         """
         tasks = self.tasks
+        # Imported here: prediction needs no weighting.
+        from keras_mtl.balancing import parse_weighting
+
         given_weighting = parse_weighting(weighting) if isinstance(weighting, str) else weighting
         given = dict(loss_weights or {})
         unknown = sorted(set(given) - set(tasks))
@@ -112,6 +114,8 @@ class MultiTaskModel(keras.Model):
         balance = {name: config[name] for name in ("weighting", "sub_batches", "gradients") if name in config}
         rest = {name: value for name, value in config.items() if name not in balance}
         if balance:
+            from keras_mtl.balancing import weighting_class
+
             method = balance["weighting"]
             balance["weighting"] = weighting_class(method["name"]).from_config(method["config"])
         self.compile(**keras.saving.deserialize_keras_object(rest), **balance)

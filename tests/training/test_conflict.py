@@ -48,7 +48,7 @@ def two_heads():
         task = Task(name, "regression", low=0, high=10, head="l1")
         outputs[name] = TaskOutput(task)(head(shared))
     model = MultiTaskModel(inputs, outputs)
-    loss = {name: keras.losses.MeanSquaredError() for name in outputs}
+    loss = {name: keras.losses.MeanSquaredError(reduction="mean_with_sample_weight") for name in outputs}
     model.compile("sgd", loss=loss, loss_weights={"one": 1.0, "other": 0.5})
     return model
 
