@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import pathlib
 
+import hypothesis
 import numpy as np
 import pytest
 from helpers import DRAWN, TINY, run_command
 
 import keras_mtl
 from keras_mtl.tasks import Task
+
+# The same examples in every run: a search for new ones is `HYPOTHESIS_PROFILE=default pytest`.
+hypothesis.settings.register_profile("fixed", derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 @pytest.fixture(scope="session", autouse=True)
