@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_mtl.cores import count_cores
 from keras_mtl.data.augment import Augmentation
 from keras_mtl.data.mixing import images_per_batch
 from keras_mtl.data.splits import SplitData
@@ -96,10 +97,11 @@ class TrainingBatches:
         """
         batches = self._positions().map(self._gather)
         if self.augment is not None:
-            batches = batches.map(self._augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            batches = batches.map(self._augment, num_parallel_calls=2 * count_cores(), deterministic=True)
         batches = self._clocked(batches.prefetch(_PREFETCH))
         batches = batches.map(lambda images, labels: _triple(images, labels, self.tasks))
         options = tf.data.Options()
+        options.autotune.enabled = False  # Its thread holds up the end of short epochs, for a quarter of a second.
         # A buffer behind the clock would hide the consumer's wait from it, a parallel clock would run ahead.
         options.experimental_optimization.inject_prefetch = False
         options.experimental_optimization.map_parallelization = False
