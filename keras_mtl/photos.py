@@ -6,6 +6,7 @@ import io
 import pathlib
 from collections.abc import Sequence
 
+import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
@@ -63,6 +64,15 @@ def decode_photo(data: bytes) -> PIL.Image.Image:
     """
     with _opened(data) as photo:
         return _upright(photo)
+
+
+def square_pixels(photo: PIL.Image.Image, size: int) -> np.ndarray:
+    """An RGB photo as a model takes it: uint8 [size, size, 3], squeezed where it isn't square.
+
+    By antialiased bilinear resampling, as in training and in the exported graph; it differs from theirs by at most a
+    grey level or two, since Pillow rounds between its two passes.
+    """
+    return np.asarray(photo.resize((size, size), PIL.Image.Resampling.BILINEAR))
 
 
 def _opened(data: bytes) -> PIL.Image.Image:

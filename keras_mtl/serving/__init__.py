@@ -6,7 +6,7 @@ from keras_mtl.lazy import lazy_names
 _WHERE = {
     "export_model": "keras_mtl.serving.export",
     "export_run": "keras_mtl.serving.export",
-    "load_exported": "keras_mtl.serving.predict",
+    "load_exported": "keras_mtl.serving.exported",
 }
 __all__ = sorted(_WHERE)  # noqa: PLE0605
 

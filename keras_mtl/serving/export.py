@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, write_json
 from keras_mtl.serving.versions import DESCRIPTION_FILE, add_version, versions
+from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
 
+SIGNATURES = ("serving_default", "serve_float", "serve_bytes")
 PRECISIONS = ("float32", "trained")
 LIMITS = (
     "Predictions are estimates of how a face looks to the people who labelled the training pictures; they are no "
@@ -36,10 +39,13 @@ def export_model(
     The SavedModel has three signatures, all with one input `images` of one or more images:
         serving_default: uint8 [batch, height, width, 3], of any size;
         serve_float: the same as float32, 0 to 255;
-        serve_bytes: string [batch], each an encoded JPEG or PNG, of sizes that may differ.
+        serve_bytes: string [batch], each an encoded JPEG, PNG or WebP, of sizes that may differ.
     Images are resized to the model's size inside. Outputs: for a regression `<task>`, float32 [batch], in the
-    task's unit; for classes `<task>`, float32 [batch, classes], probabilities in the order of the task's classes,
-    and `<task>_class`, string [batch], the likeliest class's name. `assets.extra/tasks.json` says what they are.
+    task's unit, and where its head learns a distribution `<task>_distribution`, float32 [batch, bins], and
+    `<task>_interval`, float32 [batch, 2], between which the middle 80 % of it lie; for classes `<task>`, float32
+    [batch, classes], probabilities in the order of the task's classes, and `<task>_class`, string [batch], the
+    likeliest class's name. `assets/<task>_classes.txt` lists the classes; `assets.extra/tasks.json` says what all
+    is.
 
     Args:
         model: as trained; it is left as it is.
@@ -71,11 +77,12 @@ def export_model(
     from keras_mtl.serving.signatures import serving_module, with_precision
 
     ready = with_precision(model, "float32") if precision == "float32" else model
-    module = serving_module(fold_batch_normalization(ready) if fold else ready)
-    signatures = {key: getattr(module, key) for key in ("serving_default", "serve_float", "serve_bytes")}
+    folded = fold_batch_normalization(ready) if fold else ready
 
     def write(beside: pathlib.Path) -> None:
-        tf.saved_model.save(module, str(beside), signatures=signatures)
+        with tempfile.TemporaryDirectory() as lists:
+            module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)))
+            tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
         write_json(beside / DESCRIPTION_FILE, described)
 
     return add_version(folder, write)
@@ -112,12 +119,16 @@ def describe(model, about: Mapping[str, Any]) -> dict:
     """What stands in tasks.json: tasks, inputs, outputs, versions, data, licences and limits, as plain data.
 
     Raises:
-        ValueError: a task is named like another task's class output.
+        ValueError: a task is named like another output of another task.
     """
     tasks = model.tasks
-    clash = [name for name in tasks if name.endswith("_class") and tasks.get(name[:-6])]
-    if clash:
-        raise UserError(f"Task {clash[0]!r} is named like the class output of task {clash[0][:-6]!r}: rename one.")
+    for name in tasks:
+        owner, _, suffix = name.rpartition("_")
+        if owner in tasks and suffix in ("class", "distribution", "interval"):
+            raise UserError(f"Task {name!r} is named like the {suffix} output of task {owner!r}: rename one.")
+    from keras_mtl.models.heads import head_of
+    from keras_mtl.models.heads.base import BinsHead
+
     sources = list(about.get("sources", ()))
     drawn_only = [
         name
@@ -125,8 +136,11 @@ def describe(model, about: Mapping[str, Any]) -> dict:
         if (labelling := [source["drawn"] for source in sources if name in source["tasks"]]) and all(labelling)
     ]
     return {
-        "format": 1,
+        "format": 2,
         "tasks": [task.to_dict() for task in tasks.values()],
+        "distributions": {
+            name: head.values for name, task in tasks.items() if isinstance(head := head_of(task), BinsHead)
+        },
         "image_size": model.input_shape[1],
         "weights": _digest(model),
         "run": about.get("run", ""),
@@ -135,6 +149,14 @@ def describe(model, about: Mapping[str, Any]) -> dict:
         "limits": f"{DRAWN_LIMITS.format(tasks=', '.join(drawn_only))} {LIMITS}" if drawn_only else LIMITS,
         "versions": installed_versions(),
     }
+
+
+def _write_class_lists(tasks: Mapping[str, Task], folder: pathlib.Path) -> dict[str, str]:
+    """A file with the names of the classes, one a line, for each task that has some; by task their paths."""
+    paths = {name: folder / f"{name}_classes.txt" for name, task in tasks.items() if task.classes}
+    for name, path in paths.items():
+        path.write_text("".join(f"{label}\n" for label in tasks[name].classes), encoding="utf-8")
+    return {name: str(path) for name, path in paths.items()}
 
 
 def _digest(model) -> str:

@@ -8,74 +8,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json
 from keras_mtl.photos import find_photos, read_photo
-from keras_mtl.serving.versions import DESCRIPTION_FILE, resolve
+from keras_mtl.serving.exported import ExportedModel, load_exported
 from keras_mtl.table import aligned
-
-
-class ExportedModel:
-    """An exported model and what its outputs mean.
-
-    Attributes:
-        path: the version's folder.
-        description: what `assets.extra/tasks.json` says.
-        tasks: its "tasks" by name, as plain data.
-    """
-
-    def __init__(self, path: pathlib.Path):
-        self.path = path
-        self.description = read_json(path / DESCRIPTION_FILE)
-        self.tasks = {task["name"]: task for task in self.description["tasks"]}
-        # Here and not above, so that a wrong path is reported at once.
-        import tensorflow as tf
-
-        self._tf = tf
-        self._module = tf.saved_model.load(str(path))
-        self._serve = self._module.signatures["serve_bytes"]
-
-    def predict_bytes(self, photos: Sequence[bytes]) -> list[dict]:
-        """Predicts encoded photos (JPEG or PNG), all at once.
-
-        Returns:
-            One dict a photo. For a regression `<task>`: a value in the task's unit. For classes `<task>`: the
-            likeliest class's name, and `<task>_probabilities`: {class name: 0 to 1}.
-
-        Raises:
-            ValueError: one of them is damaged or no image.
-        """
-        try:
-            served = self._serve(images=self._tf.constant(list(photos)))
-        except self._tf.errors.InvalidArgumentError:
-            raise ValueError("is damaged or no image") from None
-        outputs = {name: value.numpy() for name, value in served.items()}
-        return [self._readable(outputs, index) for index in range(len(photos))]
-
-    def _readable(self, outputs: dict, index: int) -> dict:
-        entry: dict = {}
-        for name, task in self.tasks.items():
-            values = outputs[name][index]
-            if "classes" in task:
-                entry[name] = outputs[f"{name}_class"][index].decode()
-                pairs = zip(task["classes"], values.tolist(), strict=True)
-                entry[f"{name}_probabilities"] = {label: round(value, 4) for label, value in pairs}
-            else:
-                entry[name] = round(float(values), 2)
-        return entry
-
-
-def load_exported(path: str | pathlib.Path) -> ExportedModel:
-    """Loads an exported model: a version's folder, or a model's folder, whose newest version is taken.
-
-    Raises:
-        UserError: there is no SavedModel, or it is none of this package's.
-
-    Example:
-        >>> model = load_exported("saved_models/faces")  # doctest: +SKIP
-        >>> model.predict_bytes([open("me.jpg", "rb").read()])  # doctest: +SKIP
-        [{'age': 31.4, 'smile': 'smiling', 'smile_probabilities': {'not smiling': 0.1, 'smiling': 0.9}}]
-    """
-    return ExportedModel(resolve(path))
 
 
 Read = Callable[[str], tuple[bytes, dict]]
@@ -181,7 +116,7 @@ def _predict_batch(model: ExportedModel, encoded: dict[str, bytes]) -> dict[str,
         return {}
     try:
         return dict(zip(encoded, model.predict_bytes(list(encoded.values())), strict=True))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         if len(encoded) == 1:
             return {name: {"error": _reason(error)} for name in encoded}
     return {name: entry for one in encoded for name, entry in _predict_batch(model, {one: encoded[one]}).items()}

@@ -7,14 +7,23 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from keras_mtl.data.images import decode_image, resize_images
+from keras_mtl.models.heads import head_of
+from keras_mtl.models.heads.base import BinsHead, quantile
 from keras_mtl.tasks import Task
 
 # Photos decoded at once by serve_bytes: one of 24 megapixels takes 360 MB while it is resized.
 DECODED_AT_ONCE = 4
+INTERVAL = (0.1, 0.9)
+"""The quantiles between which an interval lies: the middle 80 %."""
 
 
-def serving_module(model) -> tf.Module:
+def serving_module(model, class_files: Mapping[str, str]) -> tf.Module:
     """A module whose three functions are the signatures that `export_model` describes.
+
+    Args:
+        model: a `MultiTaskModel`.
+        class_files: by task the path of a file with its classes' names, one a line; they become the SavedModel's
+            assets.
 
     The weights are constants of the graph, not variables. TensorFlow then prepares them once, when the model is
     loaded, where it would reorder them for each call: about twice as fast for one image at a time, 1.05 times for 64.
@@ -28,7 +37,8 @@ def serving_module(model) -> tf.Module:
         # In the graph of this function, once, and shared by the three signatures.
         variables = [[tf.constant(value) for value in values] for values in (trainable, fixed)]
         outputs, _ = model.stateless_call(*variables, images, training=False)
-        return readable(model.tasks, model.decode(outputs))
+        numbers = readable(model.tasks, outputs)
+        return {**numbers, **class_names(model.tasks, numbers)}
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
     def serving_default(images):
@@ -54,17 +64,37 @@ def serving_module(model) -> tf.Module:
 
     module = tf.Module(name="keras_mtl")
     module.serving_default, module.serve_float, module.serve_bytes = serving_default, serve_float, serve_bytes
+    module.class_files = {name: tf.saved_model.Asset(path) for name, path in class_files.items()}
     return module
 
 
-def readable(tasks: Mapping[str, Task], decoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The outputs of a signature: decoded values by task, and the names of the likeliest classes."""
+def readable(tasks: Mapping[str, Task], logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """What a person reads, as numbers, from the logits of each task.
+
+    Returns:
+        float32: `<task>`, a value `[batch]` in the task's unit, or probabilities `[batch, classes]`; and for a head
+        that learns a distribution `<task>_distribution` `[batch, bins]` and `<task>_interval` `[batch, 2]`, between
+        which the middle 80 % of it lie.
+    """
     outputs = {}
     for name, task in tasks.items():
-        outputs[name] = tf.cast(decoded[name], tf.float32)
-        if task.classes:
-            outputs[f"{name}_class"] = tf.gather(tf.constant(task.classes), tf.argmax(decoded[name], axis=-1))
+        head, raw = head_of(task), tf.cast(logits[name], tf.float32)
+        outputs[name] = head.decode(raw)
+        if isinstance(head, BinsHead):
+            distribution = head.distribution(raw)
+            outputs[f"{name}_distribution"] = distribution
+            bounds = [quantile(distribution, head.values, share) for share in INTERVAL]
+            outputs[f"{name}_interval"] = tf.stack(bounds, axis=-1)
     return outputs
+
+
+def class_names(tasks: Mapping[str, Task], outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """`<task>_class` `[batch]`, string: the name of the likeliest class."""
+    return {
+        f"{name}_class": tf.gather(tf.constant(task.classes), tf.argmax(outputs[name], axis=-1))
+        for name, task in tasks.items()
+        if task.classes
+    }
 
 
 def with_precision(model, policy: str):

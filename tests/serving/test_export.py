@@ -106,7 +106,17 @@ def test_a_process_with_tensorflow_alone_gets_the_models_own_outputs(model, expo
     check(by_signature["serving_default"], model, resize_images(images, SIZE))
     check(by_signature["serve_float"], model, resize_images(images, SIZE))
     check(by_signature["serve_bytes"], model, [resize_images(decode_image(data), SIZE) for data in files])
-    outputs = {"age", "smile", "smile_class", "emotion", "emotion_class", "stage", "stage_class"}
+    outputs = {
+        "age",
+        "age_distribution",
+        "age_interval",
+        "smile",
+        "smile_class",
+        "emotion",
+        "emotion_class",
+        "stage",
+        "stage_class",
+    }
     assert all(set(found) == outputs for found in by_signature.values())
 
 

@@ -12,7 +12,8 @@ import tensorflow as tf
 from keras_mtl.models import build_model
 from keras_mtl.photos import find_photos, read_photo
 from keras_mtl.serving.export import export_model
-from keras_mtl.serving.predict import load_exported, predict_and_print, predict_photos
+from keras_mtl.serving.exported import load_exported
+from keras_mtl.serving.predict import predict_and_print, predict_photos
 
 # Runs the command and prints on stderr which modules of this package it took.
 SPY = """
@@ -58,7 +59,7 @@ def test_command_prints_a_json_line_a_photo_and_loads_no_training_code(exported,
     assert done.returncode == 0, done.stderr
     assert [entry["image"] for entry in entries] == [str(photos / "a.JPG"), str(photos / "b.png")]
     for entry in entries:
-        assert list(entry) == ["image", "age", "smile", "smile_probabilities"]
+        assert list(entry) == ["image", "age", "age_interval", "smile", "smile_probabilities"]
         assert 0 <= entry["age"] <= 120
         assert sum(entry["smile_probabilities"].values()) == pytest.approx(1, abs=2e-4)
         assert entry["smile"] == max(entry["smile_probabilities"], key=entry["smile_probabilities"].get)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 
 import keras
 
@@ -76,4 +77,31 @@ class BinsHead(Head):
 
     def decode(self, logits):
         values = keras.ops.convert_to_tensor(self.values, dtype="float32")
-        return keras.ops.sum(keras.ops.softmax(logits) * values, axis=-1)
+        return keras.ops.sum(self.distribution(logits) * values, axis=-1)
+
+    def distribution(self, logits):
+        """The probability of each bin, `[batch, units]`."""
+        return keras.ops.softmax(logits)
+
+
+def quantile(distribution, values: Sequence[float], share: float):
+    """A quantile of a distribution over bins, each bin's probability being spread evenly over its width of one.
+
+    The quantile lies one bin's width further for each bin that lies wholly below it, and a part of a width for the
+    bin that it falls into: a sum, which every runtime can compute.
+
+    Args:
+        distribution: probabilities `[batch, bins]`, float32.
+        values: the bins' values, one apart, rising.
+        share: 0 to 1.
+
+    Returns:
+        `[batch]`, float32, within the range of the values.
+
+    Example:
+        >>> float(quantile(keras.ops.array([[0.0, 0.5, 0.5, 0.0]]), [0, 1, 2, 3], 0.5)[0])
+        1.5
+    """
+    below = keras.ops.cumsum(distribution, axis=-1) - distribution
+    passed = keras.ops.clip((share - below) / keras.ops.maximum(distribution, 1e-12), 0.0, 1.0)
+    return keras.ops.clip(values[0] - 0.5 + keras.ops.sum(passed, axis=-1), values[0], values[-1])

@@ -1,0 +1,30 @@
+"""The SavedModel itself, in TensorFlow."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_mtl.serving.backends.base import Backend
+
+
+class TensorFlow(Backend):
+    """Calls `serving_default`. TensorFlow has one pool of threads for the whole process: `threads` sets its size."""
+
+    name = "tensorflow"
+
+    def __init__(self, folder: pathlib.Path, description: Mapping, threads: int = 0):
+        # Here and not above, so that a wrong path is reported at once.
+        import tensorflow as tf
+
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        self._tf = tf
+        self._module = tf.saved_model.load(str(folder))
+        self._serve = self._module.signatures["serving_default"]
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        served = self._serve(images=self._tf.constant(images))
+        return {name: value.numpy() for name, value in served.items() if value.dtype != self._tf.string}

@@ -1,0 +1,101 @@
+"""An exported model as Python calls it: photos in, readable predictions out; needs no training code."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_mtl.files import read_json
+from keras_mtl.photos import decode_photo, square_pixels
+from keras_mtl.serving.backends import load_backend
+from keras_mtl.serving.versions import DESCRIPTION_FILE, resolve
+
+
+class ExportedModel:
+    """An exported model and what its outputs mean. It may be called from several threads at once.
+
+    Args:
+        path: the version's folder.
+        backend: what runs it, a name in `keras_mtl.serving.backends.BACKENDS`.
+        threads: how many cores one call may use; 0 for all.
+
+    Attributes:
+        path: the version's folder; `name` and `version` are read off it.
+        description: what `assets.extra/tasks.json` says.
+        tasks: its "tasks" by name, as plain data.
+        size: height and width of the images that it takes, in pixels.
+        backend: the `Backend`.
+    """
+
+    def __init__(self, path: pathlib.Path, backend: str = "tensorflow", threads: int = 0):
+        self.path = path
+        self.description = read_json(path / DESCRIPTION_FILE)
+        self.tasks: dict[str, dict] = {task["name"]: task for task in self.description["tasks"]}
+        self.size: int = self.description["image_size"]
+        self.backend = load_backend(path, self.description, backend, threads)
+
+    @property
+    def name(self) -> str:
+        return self.path.absolute().parent.name
+
+    @property
+    def version(self) -> str:
+        return self.path.name
+
+    def predict_bytes(self, photos: Sequence[bytes]) -> list[dict]:
+        """Predicts encoded photos, all at once: what `readable` gives for each.
+
+        Raises:
+            OSError, ValueError: one of them is damaged, no image, or would take too much memory.
+        """
+        pixels = [square_pixels(decode_photo(photo), self.size) for photo in photos]
+        return self.readable(self.backend.predict(np.stack(pixels))) if pixels else []
+
+    def readable(self, outputs: dict[str, np.ndarray], *, distributions: bool = False) -> list[dict]:
+        """A backend's outputs as plain data.
+
+        Args:
+            outputs: as `Backend.predict` gives them.
+            distributions: whether to add `<task>_distribution`.
+
+        Returns:
+            One dict an image. For a regression `<task>`: a value in the task's unit, and where its head learns a
+            distribution `<task>_interval`, [low, high], between which the middle 80 % of it lie, and
+            `<task>_distribution`, the probability of each of `description["distributions"][task]`. For classes
+            `<task>`: the likeliest class's name, and `<task>_probabilities`: {class name: 0 to 1}.
+        """
+        count = len(outputs[next(iter(self.tasks))])
+        return [self._entry(outputs, index, distributions) for index in range(count)]
+
+    def _entry(self, outputs: dict[str, np.ndarray], index: int, distributions: bool) -> dict:
+        entry: dict = {}
+        for name, task in self.tasks.items():
+            values = outputs[name][index]
+            if "classes" in task:
+                entry[name] = task["classes"][int(values.argmax())]
+                pairs = zip(task["classes"], values.tolist(), strict=True)
+                entry[f"{name}_probabilities"] = {label: round(value, 4) for label, value in pairs}
+                continue
+            entry[name] = round(float(values), 2)
+            if f"{name}_interval" in outputs:
+                entry[f"{name}_interval"] = [round(bound, 2) for bound in outputs[f"{name}_interval"][index].tolist()]
+                if distributions:
+                    shares = outputs[f"{name}_distribution"][index].tolist()
+                    entry[f"{name}_distribution"] = [round(share, 5) for share in shares]
+        return entry
+
+
+def load_exported(path: str | pathlib.Path, backend: str = "tensorflow", threads: int = 0) -> ExportedModel:
+    """Loads an exported model: a version's folder, or a model's folder, whose newest version is taken.
+
+    Raises:
+        UserError: there is no SavedModel, or it is none of this package's, or the backend can't be had.
+
+    Example:
+        >>> model = load_exported("saved_models/faces")  # doctest: +SKIP
+        >>> model.predict_bytes([open("me.jpg", "rb").read()])  # doctest: +SKIP
+        [{'age': 31.4, 'age_interval': [25.0, 38.1], 'smile': 'smiling', 'smile_probabilities': {...}}]
+    """
+    return ExportedModel(resolve(path), backend, threads)
