@@ -12,7 +12,6 @@ from keras_mtl.photos import find_photos, read_photo
 from keras_mtl.serving.exported import ExportedModel, load_exported
 from keras_mtl.table import aligned
 
-
 Read = Callable[[str], tuple[bytes, dict]]
 """From a photo's path to what is predicted of it, JPEG or PNG, and what more is to be told of it."""
 
