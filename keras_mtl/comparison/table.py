@@ -125,7 +125,7 @@ def _check_same(ours: pd.Series, theirs: pd.Series, task: Task, net: str) -> Non
     if len(different):
         what = f"{len(ours)} and {len(theirs)} labelled images, {different[0][1]} in one of them only"
     else:
-        what = f"other labels, for instance of {ours.index[np.argmax(ours.to_numpy() != theirs.to_numpy())][1]}"
+        what = f"other labels, for instance of {ours.index[int(np.argmax(ours.to_numpy() != theirs.to_numpy()))][1]}"
     raise UserError(
         f"The nets were not scored on the same images of {task.name} ({what}, in {net}): "
         "remove the predictions/ of all cells and compare again"

@@ -88,10 +88,10 @@ def _row(looks: pd.DataFrame) -> list:
 def _matrix(looks: pd.DataFrame, stage: str) -> Figure:
     import plotly.graph_objects as go
 
-    means = looks.groupby(["task", "other"], sort=False)["cosine"].mean()
+    means = looks.groupby(["task", "other"], sort=False, as_index=False)["cosine"].mean()
     names = list(dict.fromkeys([*looks["task"], *looks["other"]]))
     values = np.full((len(names), len(names)), np.nan)
-    for (task, other), mean in means.items():
+    for task, other, mean in zip(means["task"], means["other"], means["cosine"], strict=True):
         one, two = names.index(task), names.index(other)
         values[one, two] = values[two, one] = mean
     titles = [wording.spaced(name) for name in names]
