@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_mtl.files import read_json
 from keras_mtl.photos import decode_photo, square_pixels
-from keras_mtl.serving.backends import load_backend
+from keras_mtl.serving.backends import AUTO, load_backend
 from keras_mtl.serving.versions import DESCRIPTION_FILE, resolve
 
 
@@ -18,7 +18,7 @@ class ExportedModel:
 
     Args:
         path: the version's folder.
-        backend: what runs it, a name in `keras_mtl.serving.backends.BACKENDS`.
+        backend: what runs it, a name in `keras_mtl.serving.backends.BACKENDS`, or "auto" for the fastest.
         threads: how many cores one call may use; 0 for all.
 
     Attributes:
@@ -29,12 +29,12 @@ class ExportedModel:
         backend: the `Backend`.
     """
 
-    def __init__(self, path: pathlib.Path, backend: str = "tensorflow", threads: int = 0):
+    def __init__(self, path: pathlib.Path, backend: str = AUTO, threads: int = 0):
         self.path = path
         self.description = read_json(path / DESCRIPTION_FILE)
         self.tasks: dict[str, dict] = {task["name"]: task for task in self.description["tasks"]}
         self.size: int = self.description["image_size"]
-        self.backend = load_backend(path, self.description, backend, threads)
+        self.backend = load_backend(path, self.size, backend, threads)
 
     @property
     def name(self) -> str:
@@ -87,7 +87,7 @@ class ExportedModel:
         return entry
 
 
-def load_exported(path: str | pathlib.Path, backend: str = "tensorflow", threads: int = 0) -> ExportedModel:
+def load_exported(path: str | pathlib.Path, backend: str = AUTO, threads: int = 0) -> ExportedModel:
     """Loads an exported model: a version's folder, or a model's folder, whose newest version is taken.
 
     Raises:

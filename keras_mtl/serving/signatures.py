@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -29,15 +29,12 @@ def serving_module(model, class_files: Mapping[str, str]) -> tf.Module:
     loaded, where it would reorder them for each call: about twice as fast for one image at a time, 1.05 times for 64.
     """
     size = model.input_shape[1]
-    trainable = [variable.numpy() for variable in model.trainable_variables]
-    fixed = [variable.numpy() for variable in model.non_trainable_variables]
+    call = constant_call(model)
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)], autograph=False)
     def predict(images):
         # In the graph of this function, once, and shared by the three signatures.
-        variables = [[tf.constant(value) for value in values] for values in (trainable, fixed)]
-        outputs, _ = model.stateless_call(*variables, images, training=False)
-        numbers = readable(model.tasks, outputs)
+        numbers = readable(model.tasks, call(images))
         return {**numbers, **class_names(model.tasks, numbers)}
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
@@ -66,6 +63,19 @@ def serving_module(model, class_files: Mapping[str, str]) -> tf.Module:
     module.serving_default, module.serve_float, module.serve_bytes = serving_default, serve_float, serve_bytes
     module.class_files = {name: tf.saved_model.Asset(path) for name, path in class_files.items()}
     return module
+
+
+def constant_call(model) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """From images uint8 [batch, size, size, 3] to logits by task, for use in a `tf.function`: weights are constants."""
+    trainable = [variable.numpy() for variable in model.trainable_variables]
+    fixed = [variable.numpy() for variable in model.non_trainable_variables]
+
+    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        variables = [[tf.constant(value) for value in values] for values in (trainable, fixed)]
+        outputs, _ = model.stateless_call(*variables, images, training=False)
+        return outputs
+
+    return call
 
 
 def readable(tasks: Mapping[str, Task], logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

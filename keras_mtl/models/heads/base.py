@@ -104,4 +104,4 @@ def quantile(distribution, values: Sequence[float], share: float):
     """
     below = keras.ops.cumsum(distribution, axis=-1) - distribution
     passed = keras.ops.clip((share - below) / keras.ops.maximum(distribution, 1e-12), 0.0, 1.0)
-    return keras.ops.clip(values[0] - 0.5 + keras.ops.sum(passed, axis=-1), values[0], values[-1])
+    return keras.ops.clip(keras.ops.sum(passed, axis=-1) - (0.5 - values[0]), values[0], values[-1])

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import abc
+import importlib.util
 import pathlib
-from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 
+from keras_mtl.errors import UserError
 
-class Backend:
-    """Runs one exported model. A backend is a subclass in a file of its own, listed in `BACKENDS`.
 
-    It may be called from several threads at once.
+class Backend(abc.ABC):
+    """Runs one exported model; it may be called from several threads at once.
+
+    A backend is a subclass in a file of its own, listed in `BACKENDS`. It gives no other numbers than the others, within
+    the precision of its format.
 
     Args:
         folder: the version's folder.
-        description: what its `assets.extra/tasks.json` says.
+        name: the backend's name; but for "tensorflow" the name of the format whose file it reads.
         threads: how many cores one call may use; 0 for all.
 
     Raises:
         UserError: the package that it needs isn't installed, or the export lacks its file.
     """
 
-    name: ClassVar[str] = ""
+    def __init__(self, folder: pathlib.Path, name: str, threads: int = 0):
+        self.name = name
+        self.load(folder, threads)
 
-    def __init__(self, folder: pathlib.Path, description: Mapping, threads: int = 0):
-        raise NotImplementedError
+    @abc.abstractmethod
+    def load(self, folder: pathlib.Path, threads: int) -> None:
+        """Reads the model."""
 
+    @abc.abstractmethod
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """The numeric outputs of the signatures (see `export_model`) for uint8 [n, size, size, 3], n at least 1."""
-        raise NotImplementedError
+
+
+def need(package: str, name: str) -> None:
+    """Raises UserError where the package of a backend isn't installed."""
+    if importlib.util.find_spec(package) is None:
+        raise UserError(f"Backend {name!r} needs the package {package}: pip install 'keras_mtl[formats]'")
+
+
+def find(folder: pathlib.Path, name: str, suffix: str) -> pathlib.Path:
+    """The file of a format. Raises UserError where the export lacks it."""
+    path = folder / "formats" / f"{name}{suffix}"
+    if not path.is_file():
+        raise UserError(f"Export {folder} has no {name}: python -m keras_mtl.export --run=runs/NAME --formats={name}")
+    return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,11 +10,12 @@ from keras_mtl.serving.backends.base import Backend
 
 
 class TensorFlow(Backend):
-    """Calls `serving_default`. TensorFlow has one pool of threads for the whole process: `threads` sets its size."""
+    """Calls `serving_default`.
 
-    name = "tensorflow"
+    TensorFlow has one pool of threads for the whole process: `threads` sets its size, if nothing has used it yet.
+    """
 
-    def __init__(self, folder: pathlib.Path, description: Mapping, threads: int = 0):
+    def load(self, folder: pathlib.Path, threads: int) -> None:
         # Here and not above, so that a wrong path is reported at once.
         import tensorflow as tf
 

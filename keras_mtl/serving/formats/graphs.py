@@ -1,0 +1,46 @@
+"""The graphs that formats are made of, with a name for each output."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from keras_mtl.models.heads import head_of
+from keras_mtl.serving.signatures import constant_call, readable
+
+
+def numbers_graph(model):
+    """A `tf.function` from images uint8 [batch, size, size, 3] to the numeric outputs."""
+    call, size = constant_call(model), model.input_shape[1]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8, name="images")], autograph=False)
+    def numbers(images):
+        return _named(readable(model.tasks, call(images)))
+
+    return numbers
+
+
+def logits_graph(model):
+    """A `tf.function` from images uint8 [batch, size, size, 3] to logits by task."""
+    call, size = constant_call(model), model.input_shape[1]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8, name="images")], autograph=False)
+    def logits(images):
+        return _named(call(images))
+
+    return logits
+
+
+def readout_graph(model):
+    """A `tf.function` from one argument a task, its logits float32 [batch, units], to the numeric outputs."""
+    specs = [tf.TensorSpec([None, head_of(task).units], tf.float32, name=name) for name, task in model.tasks.items()]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def readout(*logits):
+        return _named(readable(model.tasks, dict(zip(model.tasks, logits, strict=True))))
+
+    return readout
+
+
+def _named(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    # Converters name their outputs by the operation that gives them.
+    return {name: tf.identity(value, name=name) for name, value in outputs.items()}

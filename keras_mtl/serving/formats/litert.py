@@ -1,0 +1,100 @@
+"""LiteRT (once TensorFlow Lite), for phones and small computers: four precisions."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_mtl.serving.formats.base import Format
+
+READOUT = "_readout.tflite"
+"""Ends the name of the second file of `litert_int8`: from logits to the numeric outputs."""
+
+
+class LiteRt(Format):
+    """float32."""
+
+    name = "litert"
+    suffix = ".tflite"
+    packages = ("ai_edge_litert",)
+    limit = 1e-5
+
+    def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:
+        from keras_mtl.serving.formats.graphs import numbers_graph
+
+        converter = _converter(numbers_graph(model))
+        self.configure(converter)
+        path.write_bytes(converter.convert())
+
+    def configure(self, converter) -> None:
+        """Sets the precision of a `tf.lite.TFLiteConverter`."""
+
+
+class LiteRtFloat16(LiteRt):
+    """Weights in float16, arithmetic in float32."""
+
+    name = "litert_float16"
+    limit = 1e-3
+
+    def configure(self, converter) -> None:
+        import tensorflow as tf
+
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+
+
+class LiteRtDynamic(LiteRt):
+    """Weights in 8 bits, values rounded to 8 bits by their range in each call."""
+
+    name = "litert_dynamic"
+    limit = 2e-2
+
+    def configure(self, converter) -> None:
+        import tensorflow as tf
+
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+
+class LiteRtInt8(LiteRt):
+    """Weights and values of the convolutions in 8 bits, in ranges learnt from images.
+
+    Two files: the net up to its logits, and `<name>_readout.tflite`, in float32, from logits to the numeric outputs. In
+    one file the converter would round probabilities to 1/256 whatever it is told, and an expectation over a hundred
+    bins is lost in that. The last layers stay in float32 for the same reason; they are a hundredth of the work.
+    """
+
+    name = "litert_int8"
+    calibrated = True
+    limit = 2e-2
+
+    def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:
+        import tensorflow as tf
+
+        from keras_mtl.serving.formats.graphs import logits_graph, readout_graph
+
+        assert images is not None  # as `calibrated` asks for
+        converter = _converter(logits_graph(model))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+        def examples() -> Iterator[dict[str, np.ndarray]]:
+            for i in range(len(images)):
+                yield {"images": images[i : i + 1]}
+
+        converter.representative_dataset = examples
+        options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=["FULLY_CONNECTED"])
+        selective = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=examples, debug_options=options
+        )
+        path.write_bytes(selective.get_nondebug_quantized_model())
+        path.with_name(path.stem + READOUT).write_bytes(_converter(readout_graph(model)).convert())
+
+
+def _converter(graph):
+    import tensorflow as tf
+
+    # A module: the file gets the signature, by which inputs and outputs have names, only with one.
+    module = tf.Module()
+    module.graph = graph
+    return tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], module)
