@@ -16,7 +16,7 @@ import io
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import PIL.Image
@@ -71,12 +71,15 @@ def quality(paths: list[pathlib.Path], seed: int) -> str:
     return f"{note}\n{aligned(rows, right=(1, 2, 3))}"
 
 
-def growth(counts: list[int], seed: int) -> str:
-    """A table: seconds by number of images; pictures are smooth noise, of which a hundredth are there twice."""
+def growth(counts: list[int], seed: int) -> Iterator[str]:
+    """Lines of a table, each as it is measured: seconds by number of images.
+
+    Pictures are smooth noise, of which a hundredth are there twice.
+    """
     import cv2
 
     rng = np.random.default_rng(seed)
-    rows = [("images", "seconds", "seconds per 1,000", "pairs found", "pairs made")]
+    yield " images  seconds  seconds per 1,000  pairs found  pairs made"
     for count in counts:
         grey = np.empty([count, SIDE, SIDE], np.uint8)
         for i in range(count):
@@ -88,8 +91,7 @@ def growth(counts: list[int], seed: int) -> str:
         start = time.perf_counter()
         pairs = near_duplicates(grey)
         taken = time.perf_counter() - start
-        rows.append((f"{count:,}", f"{taken:.0f}", f"{1000 * taken / count:.2f}", f"{len(pairs):,}", f"{made:,}"))
-    return aligned(rows, right=(0, 1, 2, 3, 4))
+        yield f"{count:7,}  {taken:7.0f}  {1000 * taken / count:17.2f}  {len(pairs):11,}  {made:10,}"
 
 
 def _owners(count: int, pairs: set[tuple[int, int]]) -> np.ndarray:
@@ -129,7 +131,8 @@ def main() -> None:
         chosen = np.random.default_rng(options.seed).choice(len(found), min(options.count, len(found)), replace=False)
         print(quality([found[i] for i in sorted(chosen)], options.seed))
     if options.growth:
-        print(growth([int(count) for count in options.growth.split(",")], options.seed))
+        for line in growth([int(count) for count in options.growth.split(",")], options.seed):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from audited_pictures import pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_mtl.data.audit import near
 from keras_mtl.data.audit.near import near_duplicates
 
 ALTERED = {
@@ -52,3 +53,17 @@ def test_the_order_of_the_pictures_does_not_matter(order):
     images = np.concatenate([images, images[:4] - np.minimum(images[:4], 6)])
     found = {frozenset((order[pair.first], order[pair.second])) for pair in near_duplicates(images[list(order)])}
     assert found == {frozenset((i, i + 8)) for i in range(4)}
+
+
+def test_many_pictures_are_searched_in_part_and_with_any_number_of_threads_alike(monkeypatch):
+    """With short lists a few hundred pictures are many."""
+    for constant, small in {"_LIST": 20, "_SEARCHED": 6, "_CHUNK": 64}.items():
+        monkeypatch.setattr(near, constant, small)
+    originals = pictures(400, seed=5)
+    images = np.concatenate([originals, [ALTERED["crop and mirror"](image) for image in originals[:40]]])
+    found = []
+    for cores in (1, 3):
+        monkeypatch.setattr(near, "count_cores", lambda cores=cores: cores)
+        found.append(near_duplicates(images))
+    assert found[0] == found[1]
+    assert {(pair.first, pair.second) for pair in found[0]} == {(i, 400 + i) for i in range(40)}
