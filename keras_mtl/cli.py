@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import os
 import sys
 import textwrap
 import types
@@ -14,6 +12,7 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from keras_mtl.errors import UserError
+from keras_mtl.quiet import import_tensorflow
 
 HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
 
@@ -125,7 +124,9 @@ def help_text(config_class: type, usage: str) -> str:
     return "\n\n".join([usage.strip(), *sections, more]) + "\n"
 
 
-def run_command(main: Callable, config_class: type, usage: str, *, takes_arguments: bool = False) -> typing.NoReturn:
+def run_command(
+    main: Callable, config_class: type, usage: str, *, takes_arguments: bool = False, needs_tensorflow: bool = True
+) -> typing.NoReturn:
     """Parses `sys.argv`, runs a command and ends the process.
 
     Args:
@@ -134,6 +135,7 @@ def run_command(main: Callable, config_class: type, usage: str, *, takes_argumen
         config_class: a dataclass whose fields were made with `flag`.
         usage: the text above the flags in `--help`, usually the module's docstring.
         takes_arguments: whether arguments that are no flags are allowed.
+        needs_tensorflow: whether to import it first, without its lines about the machine.
 
     A `UserError` is printed in one line and ends with exit code 2.
     """
@@ -145,7 +147,8 @@ def run_command(main: Callable, config_class: type, usage: str, *, takes_argumen
         config, rest = parse(config_class, arguments)
         if rest and not takes_arguments:
             raise UserError(f"Unexpected argument {rest[0]!r}: flags are written --name=value (see --help)")
-        _import_tensorflow()
+        if needs_tensorflow:
+            import_tensorflow()
         code = main(config, rest) if takes_arguments else main(config)
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -154,24 +157,6 @@ def run_command(main: Callable, config_class: type, usage: str, *, takes_argumen
         print("Stopped.", file=sys.stderr)
         sys.exit(130)
     sys.exit(code or 0)
-
-
-def _import_tensorflow() -> None:
-    """Imports TensorFlow without its lines about the machine on every start, and its advice to programmers.
-
-    What it raises is still raised, and TF_CPP_MIN_LOG_LEVEL=0 brings all of its lines back.
-    """
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
-        return
-    # Some lines are written before TensorFlow has read its log level: only the file descriptor stops those.
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        importlib.import_module("tensorflow").get_logger().setLevel("ERROR")
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _plain_type(hint) -> type:

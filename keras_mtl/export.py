@@ -1,6 +1,7 @@
 """Export a trained run as a SavedModel that needs nothing but TensorFlow to run.
 
     python -m keras_mtl.export --run=runs/NAME
+    python -m keras_mtl.export --run=runs/NAME --formats=onnx,openvino,litert_int8 --verify
 
 Writes saved_models/NAME/VERSION/ and prints that path; versions count up from 1.
 """
@@ -10,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 
 from keras_mtl.cli import flag, run_command
+from keras_mtl.serving.formats import FORMATS
 
-WHAT, HOW = "What to export, and where to", "How it computes"
+WHAT, HOW, OTHERS = "What to export, and where to", "How it computes", "Other formats beside the SavedModel"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +28,23 @@ class ExportConfig:
         "float32", "Arithmetic: float32, or the one it was trained with.", HOW, choices=("float32", "trained")
     )
 
+    formats: tuple[str, ...] = flag(
+        (),
+        f"Formats, with commas between: {', '.join(FORMATS)}, or all. Each is compared with the SavedModel first.",
+        OTHERS,
+    )
+    verify: bool = flag(False, "Score and time the SavedModel and each format; prints a table.", OTHERS)
+    split: str = flag("test", "The split to score on.", OTHERS, choices=("test", "validation", "train"))
+
 
 def main(config: ExportConfig) -> None:
     from keras_mtl.serving.export import export_run
+    from keras_mtl.serving.formats_table import formats_table
 
-    print(export_run(**dataclasses.asdict(config)))
+    version = export_run(**dataclasses.asdict(config))
+    if config.formats or config.verify:
+        print(formats_table(version))
+    print(version)
 
 
 def console() -> None:

@@ -1,9 +1,12 @@
-"""Photo files as models and detectors take them: found, read, upright."""
+"""Photo files as models and detectors take them: found, decoded, upright."""
 
 from __future__ import annotations
 
 import io
 import pathlib
+import struct
+import warnings
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,9 +15,11 @@ import PIL.ImageOps
 
 from keras_mtl.errors import UserError
 
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""What is read; Pillow reads more, some of it by programs outside."""
+MAX_PIXELS = 178_956_970
+"""Half a gigabyte as RGB."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-# The Exif tag that says how the camera was held; 1 is upright.
-ORIENTATION = 0x0112
 
 
 def find_photos(paths: Sequence[str]) -> list[str]:
@@ -37,33 +42,40 @@ def find_photos(paths: Sequence[str]) -> list[str]:
     return photos
 
 
-def read_photo(path: str | pathlib.Path) -> bytes:
-    """A photo as JPEG or PNG, upright.
-
-    TensorFlow ignores the camera's orientation tag and reads fewer formats than Pillow: such a photo is encoded
-    anew, without loss. Any other is returned as it is.
-
-    Raises:
-        OSError, ValueError: it can't be read, is no image, or would take too much memory.
-    """
-    data = pathlib.Path(path).read_bytes()
-    with _opened(data) as photo:
-        upright = photo.getexif().get(ORIENTATION, 1) == 1
-        if upright and photo.format in ("JPEG", "PNG") and photo.mode != "CMYK":
-            return data
-        encoded = io.BytesIO()
-        _upright(photo).save(encoded, "PNG", compress_level=1)
-        return encoded.getvalue()
+class TooLarge(ValueError):
+    """A photo with more pixels than are taken."""
 
 
-def decode_photo(data: bytes) -> PIL.Image.Image:
+def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """An encoded photo as an RGB image, upright.
 
+    Of an animation the first picture is taken, transparency lies on white, and 16 bits are brought to 8.
+
+    Args:
+        data: a file in one of `FORMATS`.
+        max_pixels: height times width, at most; checked before anything is decoded.
+
     Raises:
-        OSError, ValueError: it is damaged, no image, or would take too much memory.
+        TooLarge: it has more pixels.
+        OSError, ValueError: it is damaged or no image; the message goes on from "photo.jpg: ".
     """
-    with _opened(data) as photo:
-        return _upright(photo)
+    try:
+        with warnings.catch_warnings():
+            # The limit is ours, and lower.
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as photo:
+                if photo.width * photo.height > max_pixels:
+                    raise TooLarge(
+                        f"has {photo.width:,} x {photo.height:,} pixels; at most {max_pixels / 1e6:g} million are taken"
+                    )
+                return _rgb(PIL.ImageOps.exif_transpose(photo))
+    except PIL.UnidentifiedImageError:
+        raise ValueError("is no image, or of a kind that is not read") from None
+    except PIL.Image.DecompressionBombError:
+        raise TooLarge(f"has far too many pixels; at most {max_pixels / 1e6:g} million are taken") from None
+    except (SyntaxError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError, OverflowError) as error:
+        # What Pillow's readers raise for damaged files.
+        raise ValueError(f"is damaged: {error}") from None
 
 
 def square_pixels(photo: PIL.Image.Image, size: int) -> np.ndarray:
@@ -75,17 +87,19 @@ def square_pixels(photo: PIL.Image.Image, size: int) -> np.ndarray:
     return np.asarray(photo.resize((size, size), PIL.Image.Resampling.BILINEAR))
 
 
-def _opened(data: bytes) -> PIL.Image.Image:
-    try:
-        return PIL.Image.open(io.BytesIO(data))
-    except PIL.UnidentifiedImageError:
-        raise ValueError("is no image") from None
-    except PIL.Image.DecompressionBombError as error:
-        raise ValueError(str(error)) from None
-
-
-def _upright(photo: PIL.Image.Image) -> PIL.Image.Image:
-    try:
-        return PIL.ImageOps.exif_transpose(photo).convert("RGB")
-    except SyntaxError as error:  # So Pillow calls a damaged PNG.
-        raise ValueError(f"is damaged: {error}") from None
+def _rgb(photo: PIL.Image.Image) -> PIL.Image.Image:
+    """An opened photo in RGB; a copy that needs its file no more."""
+    if photo.mode.startswith("I") or photo.mode == "F":
+        values = np.asarray(photo, np.float32)
+        # 32 bits are 16 bits in a larger box, unless they are used; floats are on one scale or the other.
+        top = 255 if photo.mode == "F" and values.max(initial=0) <= 255 else 65535
+        return PIL.Image.fromarray(np.round(np.clip(values, 0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
+    if photo.mode == "RGB" and "transparency" not in photo.info:
+        photo.load()
+        return photo.copy()
+    if photo.has_transparency_data:
+        coloured = photo.convert("RGBA")
+        white = PIL.Image.new("RGBA", coloured.size, "white")
+        white.alpha_composite(coloured)
+        return white.convert("RGB")
+    return photo.convert("RGB")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from keras_mtl.data.clean import splits_note
 from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
-from keras_mtl.evaluation.predictions import predict_split, write_predictions
+from keras_mtl.evaluation.predictions import Predictor, predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import read_json
 from keras_mtl.training.inputs import load_configured_split
@@ -86,7 +86,7 @@ def evaluate_run(
 
 
 def evaluate_model(
-    model: MultiTaskModel,
+    model: Predictor,
     config: Config,
     split: str,
     *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,11 +19,24 @@ GROUP = "group:"
 """What the columns of groups begin with; no task's name holds a colon."""
 
 
-def predict_split(model, data: Sequence[SplitData], *, batch_size: int = 64) -> pd.DataFrame:
+class Predictor(Protocol):
+    """What is evaluated: a `MultiTaskModel`, or what stands for one."""
+
+    @property
+    def tasks(self) -> dict[str, Task]: ...
+
+    def predict(self, batches, verbose: int = 0) -> dict[str, np.ndarray]:
+        """Outputs by task for batches of images."""
+
+    def decode(self, outputs) -> Mapping[str, Any]:
+        """Values and probabilities of the outputs, as `MultiTaskModel.decode` gives them."""
+
+
+def predict_split(model: Predictor, data: Sequence[SplitData], *, batch_size: int = 64) -> pd.DataFrame:
     """Predicts every image of a split, labelled or not.
 
     Args:
-        model: a `MultiTaskModel`.
+        model: a `MultiTaskModel`, or another `Predictor`.
         data: the split, one entry for each source.
         batch_size: images at once.
 
@@ -36,7 +49,7 @@ def predict_split(model, data: Sequence[SplitData], *, batch_size: int = 64) -> 
     Raises:
         ValueError: two columns would bear one name.
     """
-    tasks: dict[str, Task] = model.tasks
+    tasks = model.tasks
     _check_columns(tasks)
     return pd.concat([_predict_source(model, tasks, part, batch_size) for part in data], ignore_index=True)
 

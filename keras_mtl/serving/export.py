@@ -5,15 +5,24 @@ from __future__ import annotations
 import hashlib
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, write_json
-from keras_mtl.serving.versions import DESCRIPTION_FILE, add_version, versions
+from keras_mtl.serving.backends.base import Backend
+from keras_mtl.serving.formats import choose_formats
+from keras_mtl.serving.formats.base import FOLDER, Format
+from keras_mtl.serving.versions import DESCRIPTION_FILE, MODEL_FILE, add_version, versions
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
 
+SAVED_MODEL = "saved_model"
+"""What the SavedModel itself is called among the formats, in tasks.json."""
+CALIBRATION = 300
+"""How many training images the 8-bit formats learn their ranges from."""
 SIGNATURES = ("serving_default", "serve_float", "serve_bytes")
 PRECISIONS = ("float32", "trained")
 LIMITS = (
@@ -31,6 +40,9 @@ def export_model(
     fold: bool = True,
     precision: str = "float32",
     about: Mapping[str, Any] | None = None,
+    formats: Sequence[str] = (),
+    images: np.ndarray | None = None,
+    score: Callable[[Backend], Mapping[str, Any]] | None = None,
 ) -> pathlib.Path:
     """Writes a `MultiTaskModel` to `directory/name/version/`; versions count up from 1.
 
@@ -53,9 +65,16 @@ def export_model(
         fold: whether BatchNormalization is worked into the convolutions before it, which is faster and the same.
         precision: "float32", or "trained" for the policy that the model was trained with.
         about: more for tasks.json: "run" (a name) and "sources", dicts with name, tasks, description, licence, drawn.
+        formats: names in `keras_mtl.serving.formats.FORMATS`, or "all": other formats, in float32 or less, that are
+            written to `formats/` in the same folder. Each is run and compared with the SavedModel before anything is
+            published; tasks.json has what came of it under "formats".
+        images: uint8 [n, size, size, 3], some hundred real ones: they are compared on, and the 8-bit formats learn
+            their ranges from them. Without, noise is compared on.
+        score: gives figures for tasks.json from what runs the SavedModel, and each format; called before publication.
 
     Raises:
-        ValueError: an unknown precision, a name that is no folder name, or two outputs of one name.
+        ValueError: an unknown precision or format, a name that is no folder name, two outputs of one name, an 8-bit
+            format without images, or a format whose outputs differ too much.
 
     Example:
         >>> export_model(model, "saved_models", name="faces")  # doctest: +SKIP
@@ -67,8 +86,11 @@ def export_model(
         raise UserError(f"name must be a plain folder name. Received: {name!r}")
     described = {**describe(model, about or {}), "precision": precision, "folded": fold}
     folder = pathlib.Path(directory) / name
+    chosen = choose_formats(formats)
+    if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
+        raise UserError(f"Format {calibrated[0]!r} learns its ranges from images, and there are none: see `images`")
     newest = folder / str(max(versions(folder), default=0))
-    if (newest / DESCRIPTION_FILE).is_file() and read_json(newest / DESCRIPTION_FILE) == described:
+    if _holds(newest, described, [one.name for one in chosen], score is not None):
         return newest
     # Imported here, so that a wrong argument or path is reported at once.
     import tensorflow as tf
@@ -78,12 +100,16 @@ def export_model(
 
     ready = with_precision(model, "float32") if precision == "float32" else model
     folded = fold_batch_normalization(ready) if fold else ready
+    if images is None:
+        size = described["image_size"]
+        images = np.random.default_rng(0).integers(0, 256, [16, size, size, 3], np.uint8)
 
     def write(beside: pathlib.Path) -> None:
         with tempfile.TemporaryDirectory() as lists:
             module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)))
             tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
-        write_json(beside / DESCRIPTION_FILE, described)
+        written = _write_formats(beside, chosen, model, images, score)
+        write_json(beside / DESCRIPTION_FILE, {**described, "formats": written})
 
     return add_version(folder, write)
 
@@ -95,13 +121,24 @@ def export_run(
     name: str = "",
     fold: bool = True,
     precision: str = "float32",
+    formats: Sequence[str] = (),
+    verify: bool = False,
+    split: str = "test",
 ) -> pathlib.Path:
-    """Exports a run's best model under the run's name or another; the other arguments are `export_model`'s.
+    """Exports a run's best model under the run's name or another.
+
+    Args:
+        run: the run folder.
+        directory, name, fold, precision, formats: as for `export_model`. Formats are compared on the run's training
+            images, and 8-bit ones learn their ranges from them.
+        verify: whether to score the SavedModel and each format on a split, and time them.
+        split: which one.
 
     Raises:
-        ValueError: there is no run, or it has no model yet.
+        ValueError: there is no run, it has no model yet, or its images can't be read where they are needed.
     """
     folder = RunFolder.trained(run)
+    choose_formats(formats)
     model = folder.load_model()
     # The manifest, not the data themselves: they may have gone, or be on another machine.
     sources = read_json(folder.manifest_path).get("sources", {})
@@ -112,7 +149,17 @@ def export_run(
             for source, facts in sources.items()
         ],
     }
-    return export_model(model, directory, name=name or folder.path.name, fold=fold, precision=precision, about=about)
+    return export_model(
+        model,
+        directory,
+        name=name or folder.path.name,
+        fold=fold,
+        precision=precision,
+        about=about,
+        formats=formats,
+        images=_training_images(folder, model) if formats else None,
+        score=_scorer(folder, model, split) if verify else None,
+    )
 
 
 def describe(model, about: Mapping[str, Any]) -> dict:
@@ -149,6 +196,84 @@ def describe(model, about: Mapping[str, Any]) -> dict:
         "limits": f"{DRAWN_LIMITS.format(tasks=', '.join(drawn_only))} {LIMITS}" if drawn_only else LIMITS,
         "versions": installed_versions(),
     }
+
+
+def _holds(version: pathlib.Path, described: Mapping[str, Any], formats: Sequence[str], scored: bool) -> bool:
+    """Whether a version is an export of the same model with those formats, scored if that is asked for."""
+    if not (version / DESCRIPTION_FILE).is_file():
+        return False
+    there = read_json(version / DESCRIPTION_FILE)
+    written = there.pop("formats", {})
+    asked = [SAVED_MODEL, *formats] if scored else formats
+    return there == described and all(name in written and ("metrics" in written[name]) >= scored for name in asked)
+
+
+def _write_formats(
+    folder: pathlib.Path,
+    chosen: Sequence[Format],
+    model,
+    images: np.ndarray,
+    score: Callable[[Backend], Mapping[str, Any]] | None,
+) -> dict[str, dict]:
+    """Writes the formats beside the SavedModel in `folder`, and returns what tasks.json says of them."""
+    if not chosen and score is None:
+        return {}
+    from keras_mtl.serving.backends.tensorflow import TensorFlow
+    from keras_mtl.serving.fold import fold_batch_normalization
+    from keras_mtl.serving.signatures import with_precision
+    from keras_mtl.serving.verify import verify_format
+
+    saved = TensorFlow(folder, "tensorflow")
+    facts: dict[str, dict] = {}
+    if score is not None:
+        facts[SAVED_MODEL] = {"file": MODEL_FILE, "bytes": _size_of(folder), **score(saved)}
+    reference = saved.predict(images)
+    # Folded also where the SavedModel is not: a runtime folds by itself, but not in 8 bits.
+    folded = fold_batch_normalization(with_precision(model, "float32"))
+    (folder / FOLDER).mkdir()
+    for one in chosen:
+        one.convert(folded, folder / one.file, images if one.calibrated else None)
+        backend, facts[one.name] = verify_format(one, folder, reference, images, model.tasks)
+        if score is not None:
+            facts[one.name].update(score(backend))
+    return facts
+
+
+def _training_images(folder: RunFolder, model) -> np.ndarray:
+    """Some of a run's training images, uint8 [n, size, size, 3], the same each time."""
+    from keras_mtl.data.sources import parse_sources
+    from keras_mtl.training.inputs import load_configured_split
+
+    config = folder.config()
+    sources = parse_sources(config.sources, model.tasks, config.data_dir or None)
+    parts, _ = load_configured_split(config, sources, model.tasks, "train")
+    random = np.random.default_rng(0)
+    share = -(-CALIBRATION // len(parts))
+    chosen = [part.images[np.sort(random.permutation(len(part.images))[:share])] for part in parts]
+    return np.concatenate(chosen)
+
+
+def _scorer(folder: RunFolder, model, split: str) -> Callable[[Backend], Mapping[str, Any]]:
+    """What `export_model` takes as `score`: latency here, and each task's main metric on a split of the run's data."""
+    from keras_mtl.evaluation.evaluate import evaluate_model
+    from keras_mtl.evaluation.metrics import main_metric
+    from keras_mtl.serving.verify import AsModel, measure_latency
+
+    def score(backend: Backend) -> dict[str, Any]:
+        result, _, _ = evaluate_model(AsModel(backend, model.tasks), folder.config(), split, resamples=200)
+        metrics = {
+            name: {main_metric(task).name: result["tasks"][name]["metrics"][main_metric(task).name]["value"]}
+            for name, task in model.tasks.items()
+            if name in result["tasks"]
+        }
+        latency = measure_latency(backend, model.input_shape[1])
+        return {"metrics": metrics, "split": split, "images": result["images"], "milliseconds": latency}
+
+    return score
+
+
+def _size_of(folder: pathlib.Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _write_class_lists(tasks: Mapping[str, Task], folder: pathlib.Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 
 from keras_mtl.errors import UserError
+from keras_mtl.quiet import import_tensorflow
 
 LONGEST_SIDE = 800
 """A larger photo is shrunk to this many pixels for detection, whose time goes with their number."""
@@ -56,6 +57,7 @@ def load_detector() -> Detector:
         UserError: the package `mtcnn` isn't installed.
     """
     check_installed()
+    import_tensorflow()
     from mtcnn import MTCNN
 
     network = MTCNN()

@@ -14,8 +14,8 @@ from keras_mtl.errors import UserError
 class Backend(abc.ABC):
     """Runs one exported model; it may be called from several threads at once.
 
-    A backend is a subclass in a file of its own, listed in `BACKENDS`. It gives no other numbers than the others, within
-    the precision of its format.
+    A backend is a subclass in a file of its own, listed in `BACKENDS`. All give the same numbers, within the precision
+    of their formats.
 
     Args:
         folder: the version's folder.

@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
 
 
@@ -17,8 +18,7 @@ class TensorFlow(Backend):
 
     def load(self, folder: pathlib.Path, threads: int) -> None:
         # Here and not above, so that a wrong path is reported at once.
-        import tensorflow as tf
-
+        tf = import_tensorflow()
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
         self._tf = tf

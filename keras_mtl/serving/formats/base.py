@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import pathlib
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -30,7 +31,7 @@ class Format:
 
     name: ClassVar[str]
     suffix: ClassVar[str]
-    packages: ClassVar[tuple[str, ...]]
+    packages: ClassVar[Sequence[str]]
     calibrated: ClassVar[bool] = False
     limit: ClassVar[float]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pathlib
 import tempfile
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from keras_mtl.serving.formats.base import Format
 from keras_mtl.serving.formats.onnx import Onnx
-
 
 # What turns features into numbers stays in float32: an expectation over a hundred bins is lost in 8 bits.
 _KEPT = ("MatMul", "SoftMax", "Sigmoid", "Multiply", "ReduceSum", "CumSum", "Subtract", "Divide", "Maximum", "Clamp")
@@ -20,7 +21,7 @@ class OpenVino(Format):
 
     name = "openvino"
     suffix = ".xml"
-    packages = ("onnx", "openvino", "tf2onnx")
+    packages: ClassVar[Sequence[str]] = ("onnx", "openvino", "tf2onnx")
     limit = 1e-5
 
     def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:

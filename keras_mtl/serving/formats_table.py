@@ -1,0 +1,37 @@
+"""An export's formats, as a table to read."""
+
+from __future__ import annotations
+
+import pathlib
+
+from keras_mtl.files import read_json
+from keras_mtl.serving.versions import DESCRIPTION_FILE
+from keras_mtl.table import aligned
+
+
+def formats_table(version: pathlib.Path) -> str:
+    """Size, difference from the SavedModel, and where they were measured latency and metrics, of each format.
+
+    Args:
+        version: the version's folder.
+    """
+    description = read_json(version / DESCRIPTION_FILE)
+    formats, tasks = description["formats"], [task["name"] for task in description["tasks"]]
+    scored = any("metrics" in facts for facts in formats.values())
+    head = ["format", "MB", *(f"{name} differs" for name in tasks)]
+    if scored:
+        measures = {name: next(iter(_metrics(formats)[name])) for name in _metrics(formats)}
+        head += [f"{name} {measure}" for name, measure in measures.items()] + ["ms p50", "ms p95"]
+    rows = [tuple(head)]
+    for name, facts in formats.items():
+        differences = facts.get("mean_difference", {})
+        row = [name, f"{facts['bytes'] / 1e6:.1f}", *(f"{differences.get(task, 0):.2g}" for task in tasks)]
+        if "metrics" in facts:
+            row += [f"{next(iter(value.values())):.4f}" for value in facts["metrics"].values()]
+            row += [f"{facts['milliseconds'][share]:.2f}" for share in ("p50", "p95")]
+        rows.append(tuple(row + [""] * (len(head) - len(row))))
+    return aligned(rows, right=tuple(range(1, len(head))))
+
+
+def _metrics(formats: dict[str, dict]) -> dict[str, dict]:
+    return next(facts["metrics"] for facts in formats.values() if "metrics" in facts)

@@ -1,0 +1,1 @@
+"""The HTTP server: TensorFlow Serving's REST interface, photo uploads, a page."""

@@ -1,0 +1,42 @@
+"""How answers look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import Response
+from pydantic import BaseModel
+
+from keras_mtl.serving.server.refusal import Refusal
+
+
+class Error(BaseModel):
+    """An error's one line."""
+
+    error: str
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Error, "description": text}
+    for code, text in (
+        (400, "Bad input"),
+        (404, "No such model or version"),
+        (413, "Too many bytes or pixels"),
+        (429, "Too many requests: Retry-After says when to try again"),
+        (501, "The face detector is not installed"),
+        (503, "Starting or stopping"),
+        (504, "Not answered in time"),
+    )
+}
+
+
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Plain data as JSON."""
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
+
+
+def refused(refusal: Refusal) -> Response:
+    """`{"error": message}` in the refusal's status."""
+    headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else None
+    return answer({"error": refusal.message}, refusal.status, headers)

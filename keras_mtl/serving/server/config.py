@@ -1,0 +1,46 @@
+"""The flags of `keras_mtl.serve`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keras_mtl.cli import flag
+from keras_mtl.serving.backends import AUTO, BACKENDS
+
+MODELS, ADDRESS, SPEED, LIMITS, FACES = "Models", "Address", "Speed", "Limits", "Faces"
+
+
+@dataclasses.dataclass(frozen=True)
+class ServeConfig:
+    """How and what to serve."""
+
+    model: tuple[str, ...] = flag(
+        (),
+        "Exported models, with commas between: a model's folder (saved_models/NAME), a version's folder, or a folder "
+        "of models (saved_models).",
+        MODELS,
+    )
+    versions: str = flag("newest", "Which versions of a model to serve.", MODELS, choices=("newest", "all"))
+    reload_seconds: float = flag(2.0, "How often to look for new versions; 0 for never.", MODELS, low=0.0)
+
+    host: str = flag("127.0.0.1", "Address to listen on; 0.0.0.0 for every network.", ADDRESS)
+    port: int = flag(8501, "Port to listen on; 0 for any that is free.", ADDRESS, low=0, high=65535)
+
+    backend: str = flag(AUTO, "What runs the models; auto: the fastest here.", SPEED, choices=(AUTO, *BACKENDS))
+    threads: int = flag(0, "Cores that one call of a model may use; 0 for all.", SPEED, low=0)
+    max_batch: int = flag(32, "Images of several requests that are predicted at once, at most.", SPEED, low=1)
+    batch_milliseconds: float = flag(
+        0.0, "How long to wait for more images before a batch that is not full is predicted.", SPEED, low=0.0
+    )
+
+    queue: int = flag(128, "Requests at a time; beyond that the answer is 429.", LIMITS, low=1)
+    timeout_seconds: float = flag(30.0, "The longest that a request may take; then the answer is 504.", LIMITS, low=0.1)
+    max_body_mb: float = flag(
+        20.0, "The largest request, in megabytes; beyond that the answer is 413.", LIMITS, low=0.001
+    )
+    max_megapixels: float = flag(50.0, "The largest photo; beyond that the answer is 413.", LIMITS, low=0.001)
+
+    detect: bool = flag(False, "Load the face detector at the start, not with the first photo that asks for it.", FACES)
+    margin: float = flag(
+        0.0, "What is added on each side of a face, as for the crops in training.", FACES, low=0.0, high=4.0
+    )

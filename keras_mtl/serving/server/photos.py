@@ -1,0 +1,164 @@
+"""Photo uploads: every face of a photo, or the whole of it, by one or more models."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import time
+from typing import Annotated, Any
+
+import fastapi
+import numpy as np
+import PIL.Image
+from fastapi import Query, Request, Response
+
+from keras_mtl.data.faces.align import align
+from keras_mtl.data.faces.crops import SIZE
+from keras_mtl.photos import square_pixels
+from keras_mtl.serving.server import pixels
+from keras_mtl.serving.server.answers import ERRORS, answer
+from keras_mtl.serving.server.registry import Served
+from keras_mtl.serving.server.state import State, state_of
+from keras_mtl.serving.server.uploads import FIELD, uploaded_photo
+
+router = fastapi.APIRouter(tags=["Photos"])
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _FILE["schema"]}}
+            },
+            **{kind: _FILE for kind in ("image/jpeg", "image/png", "image/webp", "application/octet-stream")},
+        },
+    }
+}
+
+
+@router.get("/v1/models", summary="The models, and what they are")
+async def models(request: Request) -> Response:
+    state = state_of(request)
+    facts = [
+        {
+            **_facts(served),
+            "versions": list(model.served),
+            "failures": model.failures,
+            "sources": served.exported.description["sources"],
+            "drawn": served.exported.description["drawn"],
+            "run": served.exported.description["run"],
+        }
+        for model in state.registry.models.values()
+        if model.served and (served := model.find())
+    ]
+    return answer({"models": facts, "detect": state.can_detect})
+
+
+@router.post("/v1/predict", summary="Predict a photo", responses={**ERRORS, 415: ERRORS[400]}, openapi_extra=_BODY)
+async def predict(
+    request: Request,
+    models: Annotated[str, Query(description="Names with commas between; default: the first model.")] = "",
+    detect: Annotated[bool, Query(description="Whether to find and align every face.")] = False,
+    crops: Annotated[bool, Query(description="Whether to send what of the photo the models saw.")] = False,
+    distributions: Annotated[bool, Query(description="Whether to send distributions.")] = False,
+) -> Response:
+    state = state_of(request)
+    async with state.admitted():
+        chosen = {name: state.registry.find(name) for name in dict.fromkeys(models.split(","))}
+        body = await state.within_time(state.read_body(request))
+        photo = uploaded_photo(body, request.headers.get("content-type", ""))
+        return answer(
+            await state.within_time(_predict(state, list(chosen.values()), photo, detect, crops, distributions))
+        )
+
+
+async def _predict(
+    state: State, chosen: list[Served], data: bytes, detect: bool, crops: bool, distributions: bool
+) -> dict[str, Any]:
+    sizes = {served.exported.size for served in chosen}
+    start = time.perf_counter()
+    if detect:
+        photo = await state.decode(pixels.decode, data, state.config.max_megapixels)
+        decoded = time.perf_counter()
+        found = await state.detect(photo)
+        places: list[dict] = [
+            {
+                "box": [round(side) for side in face.box],
+                "points": [[round(x, 1), round(y, 1)] for x, y in face.points],
+                "confidence": face.confidence,
+            }
+            for face in found
+        ]
+        cut = await state.decode(_cut, photo, [face.points for face in found], state.config.margin)
+        squares = await state.decode(_squares, cut, sizes)
+        dimensions = photo.size
+    else:
+        dimensions, cut, squares = await state.decode(_whole, data, state.config.max_megapixels, sizes)
+        places = [{"box": None, "points": None, "confidence": None}]
+        decoded = time.perf_counter()
+    detected = time.perf_counter()
+    answers = await asyncio.gather(
+        *(served.batcher.submit(squares[served.exported.size]) for served in chosen if cut), return_exceptions=False
+    )
+    faces: list[dict] = [{**place, "predictions": {}} for place in places]
+    for served, outputs in zip(chosen, answers, strict=False):
+        entries = served.exported.readable(outputs, distributions=distributions)
+        for face, entry in zip(faces, entries, strict=True):
+            face["predictions"][served.exported.name] = entry
+    if crops:
+        for face, crop in zip(faces, await state.decode(_encode, cut), strict=True):
+            face["crop"] = crop
+    end = time.perf_counter()
+    return {
+        "image": {"width": dimensions[0], "height": dimensions[1]},
+        "detected": detect,
+        "models": [_facts(served, distributions) for served in chosen],
+        "faces": faces,
+        "milliseconds": {
+            "decode": round(1000 * (decoded - start), 2),
+            "detect": round(1000 * (detected - decoded), 2) if detect else 0.0,
+            "predict": round(1000 * (end - detected), 2),
+            "total": round(1000 * (end - start), 2),
+        },
+    }
+
+
+def _whole(
+    data: bytes, max_megapixels: float, sizes: set[int]
+) -> tuple[tuple[int, int], list[PIL.Image.Image], dict[int, np.ndarray]]:
+    photo = pixels.decode(data, max_megapixels)
+    return photo.size, [photo], _squares([photo], sizes)
+
+
+def _cut(photo: PIL.Image.Image, points: list, margin: float) -> list[PIL.Image.Image]:
+    return [align(photo, each, SIZE, margin) for each in points]
+
+
+def _squares(images: list[PIL.Image.Image], sizes: set[int]) -> dict[int, np.ndarray]:
+    """By size, the images as models of that size take them."""
+    return {size: np.stack([square_pixels(image, size) for image in images]) for size in sizes if images}
+
+
+def _encode(images: list[PIL.Image.Image]) -> list[str]:
+    """JPEG in base64, no larger than a crop."""
+    texts = []
+    for image in images:
+        small = image.copy()
+        small.thumbnail((SIZE, SIZE))
+        encoded = io.BytesIO()
+        small.save(encoded, "JPEG", quality=90)
+        texts.append(base64.b64encode(encoded.getvalue()).decode())
+    return texts
+
+
+def _facts(served: Served, distributions: bool = True) -> dict[str, Any]:
+    exported = served.exported
+    facts = {
+        "name": exported.name,
+        "version": exported.version,
+        "backend": exported.backend.name,
+        "tasks": list(exported.tasks.values()),
+        "limits": exported.description["limits"],
+    }
+    return {**facts, "distributions": exported.description["distributions"]} if distributions else facts

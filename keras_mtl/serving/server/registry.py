@@ -1,0 +1,233 @@
+"""The models that are served, and their versions as they come and go."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+
+from keras_mtl.errors import UserError
+from keras_mtl.serving.backends import AUTO
+from keras_mtl.serving.exported import ExportedModel
+from keras_mtl.serving.server.batching import Batcher
+from keras_mtl.serving.server.metrics import Metrics
+from keras_mtl.serving.server.refusal import Refusal
+from keras_mtl.serving.versions import MODEL_FILE, versions
+
+log = logging.getLogger("keras_mtl.serve")
+
+
+class Served:
+    """One version of a model, ready to predict. Who holds it may use it, also when a newer one is there.
+
+    Attributes:
+        exported: the `ExportedModel`.
+        batcher: predicts its images, those of other requests with them.
+    """
+
+    def __init__(self, exported: ExportedModel, batcher: Batcher):
+        self.exported, self.batcher = exported, batcher
+
+
+class ModelVersions:
+    """One model's versions: those that are served and those that could not be loaded.
+
+    Attributes:
+        name: the folder's name.
+        served: by version, in rising order.
+        failures: by version, why it could not be loaded.
+    """
+
+    def __init__(self, name: str, folder: pathlib.Path, fixed: str = ""):
+        self.name, self.folder, self.fixed = name, folder, fixed
+        self.served: dict[str, Served] = {}
+        self.failures: dict[str, str] = {}
+        self._failed_at: dict[str, int] = {}
+
+    def wanted(self, keep_all: bool) -> list[str]:
+        """The versions to serve of those in the folder. The newest comes last; none where the folder is empty."""
+        if self.fixed:
+            return [self.fixed]
+        there = [
+            str(version) for version in versions(self.folder) if (self.folder / str(version) / MODEL_FILE).is_file()
+        ]
+        return there if keep_all else there[-1:]
+
+    def refresh(self, load: Callable[[pathlib.Path, str], Served], keep_all: bool) -> None:
+        """Loads what is new, then lets go of what is no longer wanted; a version that fails leaves the old one be."""
+        wanted = self.wanted(keep_all)
+        current = self.served[max(self.served, key=int)] if self.served and not self.fixed else None
+        preferred = current.exported.backend.name if current else AUTO
+        fresh = {}
+        for version in wanted:
+            if version in self.served:
+                continue
+            folder = self.folder / version
+            changed = _changed_at(folder)
+            if self._failed_at.get(version) == changed:
+                continue
+            try:
+                fresh[version] = load(folder, preferred)
+                self.failures.pop(version, None)
+                self._failed_at.pop(version, None)
+            except Exception as error:  # Of whatever kind: a broken folder must not end the server.
+                self.failures[version] = str(error).splitlines()[0] if str(error) else type(error).__name__
+                self._failed_at[version] = changed
+                log.error("Model %s version %s can't be loaded: %s", self.name, version, self.failures[version])
+        together = {**self.served, **fresh}
+        kept = {version: together[version] for version in sorted(together, key=_number) if version in wanted}
+        # Without any that is wanted and works the old ones go on.
+        self.served = kept or self.served
+
+    def find(self, version: str = "") -> Served:
+        """A version, or the newest. Raises Refusal (404) where it isn't served, 503 where none is."""
+        served = self.served
+        if version:
+            if version not in served:
+                raise Refusal(404, f"Servable not found for request: Specific({self.name}, {version})")
+            return served[version]
+        if not served:
+            raise Refusal(503, f"Model {self.name} has no version that is loaded", retry_after=5)
+        return served[next(reversed(served))]
+
+
+class Registry:
+    """The models of some folders, kept up to date.
+
+    Args:
+        paths: as `ServeConfig.model`.
+        executor: in which models predict.
+        metrics: told what is loaded and predicted.
+        backend, threads, max_batch, seconds: as for `ExportedModel` and `Batcher`.
+        keep_all: whether to serve all versions, not the newest alone.
+
+    Raises:
+        UserError: there is no exported model at a path, or two models have one name.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        executor: Executor,
+        metrics: Metrics,
+        *,
+        backend: str = AUTO,
+        threads: int = 0,
+        max_batch: int = 32,
+        seconds: float = 0.0,
+        keep_all: bool = False,
+    ):
+        if not paths:
+            raise UserError("No model given: --model=saved_models/NAME")
+        self._paths = [pathlib.Path(path) for path in paths]
+        self._executor, self._metrics = executor, metrics
+        self._backend, self._threads = backend, threads
+        self._max_batch, self._seconds, self._keep_all = max_batch, seconds, keep_all
+        self._lock = threading.Lock()
+        self.models: dict[str, ModelVersions] = {}
+        for path in self._paths:
+            found = _models_at(path)
+            if not found:
+                what = "there is no such folder" if not path.exists() else "it holds no exported model"
+                raise UserError(
+                    f"No exported model at {path}: {what}. Export one: python -m keras_mtl.export --run=runs/NAME"
+                )
+            self._add(found)
+        for model in self.models.values():
+            model.refresh(self._load, self._keep_all)
+            if not model.served:
+                version, reason = next(iter(model.failures.items()))
+                raise UserError(f"Model {model.folder / version} can't be loaded: {reason}")
+            self._tell_version(model)
+
+    def refresh(self) -> None:
+        """Looks for new models and versions and loads them; meant for a thread of its own."""
+        with self._lock:
+            for path in self._paths:
+                self._add([model for model in _models_at(path) if model.name not in self.models])
+            for model in self.models.values():
+                model.refresh(self._load, self._keep_all)
+                self._tell_version(model)
+
+    def find(self, name: str = "", version: str = "") -> Served:
+        """A model's version; without a name the first model. Raises Refusal where it isn't served."""
+        return self.model(name or next(iter(self.models))).find(version)
+
+    def model(self, name: str) -> ModelVersions:
+        """A model by name. Raises Refusal (404) where there is none."""
+        if name not in self.models:
+            raise Refusal(404, f"Servable not found for request: Latest({name})")
+        return self.models[name]
+
+    def _add(self, found: Sequence[ModelVersions]) -> None:
+        for model in found:
+            if model.name in self.models and self.models[model.name].folder != model.folder:
+                raise UserError(
+                    f"Two models are called {model.name}: {self.models[model.name].folder} and {model.folder}"
+                )
+            # A new dict, since requests read the old one meanwhile.
+            self.models = {**self.models, model.name: self.models.get(model.name, model)}
+
+    def _load(self, folder: pathlib.Path, preferred: str) -> Served:
+        name = folder.parent.name
+        try:
+            exported = self._open(folder, preferred if self._backend == AUTO else self._backend)
+            size = exported.size
+            for count in (1, self._max_batch):
+                exported.backend.predict(np.zeros([count, size, size, 3], np.uint8))
+        except Exception:
+            self._metrics.loads.labels(name, "failed").inc()
+            raise
+        self._metrics.loads.labels(name, "loaded").inc()
+        log.info("Serving %s version %s by %s", name, exported.version, exported.backend.name)
+        observe, count_images = self._metrics.batch.labels(name).observe, self._metrics.images.labels(name).inc
+
+        def told(images: int) -> None:
+            observe(images)
+            count_images(images)
+
+        batcher = Batcher(
+            exported.backend.predict, self._executor, max_batch=self._max_batch, seconds=self._seconds, observe=told
+        )
+        return Served(exported, batcher)
+
+    def _open(self, folder: pathlib.Path, backend: str) -> ExportedModel:
+        try:
+            return ExportedModel(folder, backend, self._threads)
+        except UserError:
+            # A newer version may have been exported without the format that the older one was served by.
+            if backend == AUTO or self._backend != AUTO:
+                raise
+            return ExportedModel(folder, AUTO, self._threads)
+
+    def _tell_version(self, model: ModelVersions) -> None:
+        if model.served:
+            newest = next(reversed(model.served))
+            self._metrics.version.labels(model.name).set(float(_number(newest)))
+
+
+def _models_at(path: pathlib.Path) -> list[ModelVersions]:
+    """The models that a path names: a version's folder, a model's folder, or a folder of models."""
+    path = path.absolute()
+    if (path / MODEL_FILE).is_file():
+        return [ModelVersions(path.parent.name, path.parent, fixed=path.name)]
+    if not path.is_dir():
+        return []
+    own = ModelVersions(path.name, path)
+    if own.wanted(keep_all=True):
+        return [own]
+    below = [ModelVersions(entry.name, entry) for entry in sorted(path.iterdir()) if entry.is_dir()]
+    return [model for model in below if model.wanted(keep_all=True)]
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else 0
+
+
+def _changed_at(folder: pathlib.Path) -> int:
+    """When something in a folder was last written, in nanoseconds: a copy that is under way changes it."""
+    return max((entry.stat().st_mtime_ns for entry in (folder, *folder.rglob("*")) if entry.exists()), default=0)

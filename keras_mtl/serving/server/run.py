@@ -1,0 +1,69 @@
+"""The server's process: socket, signals, log."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+
+import uvicorn
+
+from keras_mtl.errors import UserError
+from keras_mtl.serving.server.app import build_app
+from keras_mtl.serving.server.config import ServeConfig
+
+STOP_SECONDS = 30
+"""How long requests that are being answered when the server is stopped may take to end."""
+
+
+def start(config: ServeConfig) -> tuple[uvicorn.Server, socket.socket]:
+    """A server with its models loaded and its port bound; `server.run(sockets=[socket])` then serves.
+
+    Raises:
+        UserError: the port can't be had, or a model can't be loaded.
+    """
+    listening = _listen(config.host, config.port)
+    try:
+        app = build_app(config)
+    except BaseException:
+        listening.close()
+        raise
+    settings = uvicorn.Config(
+        app,
+        access_log=False,  # Who sends photos is nobody's business; /metrics counts them.
+        log_config=None,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        server_header=False,
+    )
+    return uvicorn.Server(settings), listening
+
+
+def serve(config: ServeConfig) -> None:
+    """Serves until SIGINT or SIGTERM, then answers what has come and returns."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    server, listening = start(config)
+    host, port = listening.getsockname()[:2]
+    # uvicorn's own handlers end the process by the signal, which looks like a crash to who started it. In another
+    # thread than the main one it sets none.
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    print(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    thread.start()
+    thread.join()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"Can't listen on {host}:{port}: {reason}. Choose another with --host and --port") from None

@@ -1,0 +1,128 @@
+"""What the routes of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import importlib.util
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from keras_mtl.cores import count_cores
+from keras_mtl.data.faces.detect import Detector, load_detector
+from keras_mtl.errors import UserError
+from keras_mtl.serving.server.config import ServeConfig
+from keras_mtl.serving.server.metrics import Metrics
+from keras_mtl.serving.server.refusal import Refusal
+from keras_mtl.serving.server.registry import Registry
+
+T = TypeVar("T")
+DETECTIONS = 16
+"""Photos that may wait for the face detector: it takes some tenths of a second for each."""
+
+
+class State:
+    """Models, threads and limits.
+
+    Attributes:
+        config, metrics, registry: what they are called.
+        ready: whether requests are welcome.
+    """
+
+    def __init__(self, config: ServeConfig):
+        self.config, self.metrics, self.ready = config, Metrics(), False
+        # One batch after the other, each on all cores.
+        self._predicting = ThreadPoolExecutor(1, "predict")
+        self._decoding = ThreadPoolExecutor(count_cores(), "decode")
+        self._detecting = ThreadPoolExecutor(1, "detect")
+        self._running = self._detections = 0
+        self._detector: Detector | None = None
+        self.registry = Registry(
+            config.model,
+            self._predicting,
+            self.metrics,
+            backend=config.backend,
+            threads=config.threads,
+            max_batch=config.max_batch,
+            seconds=config.batch_milliseconds / 1000,
+            keep_all=config.versions == "all",
+        )
+        if config.detect:
+            self._detector = load_detector()
+
+    @property
+    def can_detect(self) -> bool:
+        """Whether the face detector's package is installed."""
+        return importlib.util.find_spec("mtcnn") is not None
+
+    async def decode(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Calls a function that decodes, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoding, functools.partial(function, *arguments))
+
+    async def detect(self, photo: Any) -> list:
+        """The faces of a photo. Raises Refusal where too many wait, or the package isn't installed (501)."""
+        if self._detections >= DETECTIONS:
+            raise Refusal(429, "Too many photos wait for the face detector: try again", retry_after=1)
+        self._detections += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._detecting, self._detect, photo)
+        except UserError as error:
+            raise Refusal(501, f"This server finds no faces: {error}") from None
+        finally:
+            self._detections -= 1
+
+    def _detect(self, photo: Any) -> list:
+        if self._detector is None:
+            self._detector = load_detector()
+        return self._detector(photo)
+
+    @contextlib.asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Around what a request does: raises Refusal where there are too many already, or it takes too long."""
+        if not self.ready:
+            raise Refusal(503, "The server is starting or stopping: try again", retry_after=5)
+        if self._running >= self.config.queue:
+            raise Refusal(429, f"{self._running} requests are being answered, the most at a time: try again", 1)
+        self._running += 1
+        self.metrics.running.inc()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self.metrics.running.dec()
+
+    async def within_time(self, work: Any) -> Any:
+        """Awaits something no longer than a request may take. Raises Refusal (504)."""
+        try:
+            return await asyncio.wait_for(work, self.config.timeout_seconds)
+        except asyncio.TimeoutError:  # noqa: UP041 - another class before Python 3.11
+            raise Refusal(504, f"No answer within {self.config.timeout_seconds:g} seconds", retry_after=1) from None
+
+    async def read_body(self, request: Request) -> bytes:
+        """The body, in memory. Raises Refusal (413) as soon as it is known to be too large, 400 for an empty one."""
+        limit = int(self.config.max_body_mb * 1e6)
+        told = request.headers.get("content-length", "")
+        if told.isdecimal() and int(told) > limit:
+            raise Refusal(413, f"The request has {int(told):,} bytes; at most {limit:,} are taken")
+        chunks, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise Refusal(413, f"The request has more than {limit:,} bytes, which is the most that is taken")
+            chunks.append(chunk)
+        if not size:
+            raise Refusal(400, "The request has no body")
+        return b"".join(chunks)
+
+    def close(self) -> None:
+        for pool in (self._decoding, self._detecting, self._predicting):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def state_of(request: Request) -> State:
+    """The state of the server that a request came to."""
+    return request.app.state.shared
