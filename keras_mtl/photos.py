@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import io
-import pathlib
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
 
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
-
-from keras_mtl.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is read; Pillow reads more, some of it by programs outside."""
 MAX_PIXELS = 178_956_970
 """Half a gigabyte as RGB."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-
-
-def find_photos(paths: Sequence[str]) -> list[str]:
-    """Files as given, and each folder's image files in order of name.
-
-    Raises:
-        UserError: no path, or a folder without an image file.
-    """
-    if not paths:
-        raise UserError("No photo given: name image files or folders behind the flags (see --help)")
-    photos: list[str] = []
-    for path in map(pathlib.Path, paths):
-        if not path.is_dir():
-            photos.append(str(path))
-            continue
-        found = sorted(str(file) for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not found:
-            raise UserError(f"Folder {path} holds no image file ({', '.join(SUFFIXES)})")
-        photos += found
-    return photos
 
 
 class TooLarge(ValueError):

@@ -20,7 +20,6 @@ from keras_mtl.training.run_folder import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from keras_mtl.models.multitask import MultiTaskModel
     from keras_mtl.training.config import Config
 
 

@@ -1,141 +1,131 @@
-"""Predictions for photo files from an exported model; needs no training code."""
+"""What `keras_mtl.predict` does: photos in, predictions in a file, on stdout or drawn."""
 
 from __future__ import annotations
 
-import json
-import pathlib
+import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
 
 from keras_mtl.errors import UserError
-from keras_mtl.photos import find_photos, read_photo
+from keras_mtl.photos import square_pixels
+from keras_mtl.serving.backends import AUTO
+from keras_mtl.serving.boxes import Pictures
 from keras_mtl.serving.exported import ExportedModel, load_exported
-from keras_mtl.table import aligned
-
-Read = Callable[[str], tuple[bytes, dict]]
-"""From a photo's path to what is predicted of it, JPEG or PNG, and what more is to be told of it."""
-
-
-def read_whole(path: str) -> tuple[bytes, dict]:
-    """A photo as it is. Raises OSError, ValueError as `read_photo`."""
-    return read_photo(path), {}
+from keras_mtl.serving.inputs import find_files, shots
+from keras_mtl.serving.predicting import Predict, predict_looks
+from keras_mtl.serving.reading import FACES, face_reader, read_ahead, read_whole
+from keras_mtl.serving.results import WRITERS, Kept, Writer, stdout_kind
 
 
-def face_reader(margin: float) -> Read:
-    """Reads the largest face of a photo, cropped by the code that `keras_mtl.prepare` crops with.
+def predictor(model: ExportedModel) -> Predict:
+    """From RGB images of any size to a dict each, by an exported model."""
 
-    Tells `box`, the face's left, top, right and bottom in pixels of the upright photo, and `faces`, their number.
+    def predict(images: Sequence[PIL.Image.Image]) -> list[dict]:
+        pixels = np.stack([square_pixels(image, model.size) for image in images])
+        return model.readable(model.backend.predict(pixels))
 
-    Raises:
-        UserError: the package `mtcnn` isn't installed.
-    """
-    # Here and not above: who predicts cropped faces needs none of it.
-    from keras_mtl.data.faces.crops import Cropping, crop_face
-    from keras_mtl.data.faces.detect import load_detector
-
-    detect, cropping = load_detector(), Cropping(margin=margin)
-
-    def read(path: str) -> tuple[bytes, dict]:
-        faces, crop = crop_face(pathlib.Path(path).read_bytes(), detect, cropping)
-        if crop is None:
-            raise ValueError("no face is found")
-        return crop, {"box": [round(side) for side in faces[0].box], "faces": len(faces)}
-
-    return read
+    return predict
 
 
-def predict_photos(
-    model: ExportedModel, photos: Sequence[str], *, batch_size: int = 32, read: Read = read_whole
-) -> Iterator[dict]:
-    """Predicts photo files, in order.
-
-    Yields:
-        For each photo `image`, its path, what `read` tells of it, and what `ExportedModel.predict_bytes` gives; or
-        `image` and `error`, why it can't be read.
-    """
-    for start in range(0, len(photos), batch_size):
-        names, entries, encoded, told = photos[start : start + batch_size], {}, {}, {}
-        for name in names:
-            try:
-                encoded[name], told[name] = read(name)
-            except (OSError, ValueError) as error:
-                entries[name] = {"error": _reason(error)}
-        entries.update(_predict_batch(model, encoded))
-        yield from ({"image": name, **told.get(name, {}), **entries[name]} for name in names)
-
-
-def predict_and_print(
+def predict_files(
     *,
     model: str,
     photos: Sequence[str],
+    backend: str = AUTO,
     format: str = "auto",
+    out: str = "",
+    overwrite: bool = False,
+    pictures: str = "",
     batch_size: int = 32,
+    recursive: bool = False,
+    every_seconds: float = 1.0,
     detect: bool = False,
+    faces: str = FACES[0],
     margin: float = 0.0,
 ) -> int:
-    """Prints the predictions for photos; what `keras_mtl.predict` does.
+    """Predicts photos and frames of videos.
 
     Args:
-        model: as `load_exported` takes it.
-        photos: image files and folders.
-        format: "json" (one object a line), "table", or "auto": a table if stdout is a terminal.
-        batch_size: photos at once.
-        detect: whether to predict the largest face of each photo, cropped, and not the whole photo.
-        margin: what is added around that face, as the model's training crops were made.
+        model, backend: as `load_exported` takes them.
+        photos, recursive: as `find_files` takes them.
+        format: "json" (one object a line), "csv", "table", or "auto": a table if stdout is a terminal.
+        out: a file to write instead, .jsonl or .csv; what it has from a stopped run is not done again.
+        overwrite: whether to begin it anew.
+        pictures: a folder for copies of the photos with the predictions drawn on them.
+        batch_size: images at once.
+        every_seconds: between frames of a video.
+        detect: whether to predict faces, found and aligned, and not whole photos.
+        faces: the "largest" of each photo, or "all".
+        margin: what is added around a face, as the model's training crops were made.
 
     Returns:
         0, or 1 if a photo could not be read, or has no face.
 
     Raises:
-        UserError: no model or no photo there, or the package that detects faces isn't.
+        UserError: no model or no photo there, or the package that detects faces isn't, or `out` is of something else.
     """
     if not model:
         raise UserError("No model given: --model=saved_models/NAME")
-    files, exported = find_photos(photos), load_exported(model)
-    read = face_reader(margin) if detect else read_whole
+    files, exported = find_files(photos, recursive), load_exported(model, backend)
+    seeing = {"detect": detect, "faces": faces, "margin": margin} if detect else {"detect": detect}
+    kept = Kept(out, _made_by(exported, {**seeing, "every_seconds": every_seconds}), overwrite) if out else None
+    read = face_reader(margin, faces) if detect else read_whole
+    drawing = Pictures(pictures, exported.tasks) if pictures else None
+    done = kept.done if kept else set()
+    if done:
+        print(f"{len(done):,} are in {out} already", file=sys.stderr)
     print(f"Note: {exported.description['limits']}", file=sys.stderr)
-    as_table = format == "table" or (format == "auto" and sys.stdout.isatty())
-    entries, failed = [], False
-    for entry in predict_photos(exported, files, batch_size=batch_size, read=read):
-        if "error" in entry:
-            failed = True
-            print(f"Warning: {entry['image']}: {entry['error']}", file=sys.stderr)
-        if as_table:
-            entries.append(entry)
-        else:
-            print(json.dumps(entry, ensure_ascii=False), flush=True)
-    if as_table:
-        print(_table(exported, entries))
+    looks = read_ahead((shot for shot in shots(files, every_seconds) if shot.key not in done), read)
+    failed = False
+    with _writer(exported.tasks, kept, format) as writer, _progress(len(files), bool(out)) as advance:
+        for look, entries in predict_looks(looks, predictor(exported), batch_size):
+            if look.error:
+                failed = True
+                print(f"Warning: {look.shot.image}: {look.error}", file=sys.stderr)
+            if drawing and look.photo:
+                drawing.write(look.shot, look.photo, entries)
+            writer.write(entries)
+            advance(look.shot.image)
     return int(failed)
 
 
-def _predict_batch(model: ExportedModel, encoded: dict[str, bytes]) -> dict[str, dict]:
-    """Predictions or errors by name; after a failure each photo alone, so that one bad photo costs no other."""
-    if not encoded:
-        return {}
-    try:
-        return dict(zip(encoded, model.predict_bytes(list(encoded.values())), strict=True))
-    except (OSError, ValueError) as error:
-        if len(encoded) == 1:
-            return {name: {"error": _reason(error)} for name in encoded}
-    return {name: entry for one in encoded for name, entry in _predict_batch(model, {one: encoded[one]}).items()}
+@contextlib.contextmanager
+def _writer(tasks: dict[str, dict], kept: Kept | None, format: str) -> Iterator[Writer]:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(kept.open()) if kept else sys.stdout
+        writer = WRITERS[kept.kind if kept else stdout_kind(format)](tasks, file)
+        if kept is None or not kept.begun:
+            writer.begin()
+        yield writer
+        writer.end()
 
 
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).splitlines()[0]
+@contextlib.contextmanager
+def _progress(files: int, wanted: bool) -> Iterator[Any]:
+    """Gives what is called with each shot's file; a bar on a terminal, where stdout doesn't show the progress."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda file: None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as bar:
+        task, seen = bar.add_task("Files", total=files), set()
+
+        def advance(file: str) -> None:
+            seen.add(file)
+            bar.update(task, completed=len(seen))
+
+        yield advance
 
 
-def _table(model: ExportedModel, entries: Sequence[dict]) -> str:
-    rows = [("image", *model.tasks)]
-    for entry in entries:
-        if "error" in entry:
-            rows.append((entry["image"], entry["error"], *[""] * (len(model.tasks) - 1)))
-            continue
-        cells = []
-        for name, task in model.tasks.items():
-            if "classes" in task:
-                cells.append(f"{entry[name]} ({entry[f'{name}_probabilities'][entry[name]]:.0%})")
-            else:
-                cells.append(f"{entry[name]:.1f} {task.get('unit', '')}".rstrip())
-        rows.append((entry["image"], *cells))
-    return aligned(rows)
+def _made_by(model: ExportedModel, seeing: dict) -> dict:
+    """What predictions depend on: the weights, not where they lie."""
+    tasks = [task["name"] for task in model.tasks.values()]
+    return {"weights": model.description["weights"], "backend": model.backend.name, "tasks": tasks, **seeing}
