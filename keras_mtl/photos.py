@@ -14,7 +14,11 @@ import PIL.ImageOps
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is read; Pillow reads more, some of it by programs outside."""
 MAX_PIXELS = 178_956_970
-"""Half a gigabyte as RGB."""
+"""Half a gigabyte as RGB; Pillow itself opens no larger one."""
+# Said of photos near the limit, and of damaged ones: what is wrong is told by an error. Here, and not where photos are
+# opened, since filters can't be changed by several threads at once.
+warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\..*")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -36,15 +40,12 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
         OSError, ValueError: it is damaged or no image; the message goes on from "photo.jpg: ".
     """
     try:
-        with warnings.catch_warnings():
-            # The limit is ours, and lower.
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as photo:
-                if photo.width * photo.height > max_pixels:
-                    raise TooLarge(
-                        f"has {photo.width:,} x {photo.height:,} pixels; at most {max_pixels / 1e6:g} million are taken"
-                    )
-                return _rgb(PIL.ImageOps.exif_transpose(photo))
+        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as photo:
+            if photo.width * photo.height > max_pixels:
+                raise TooLarge(
+                    f"has {photo.width:,} x {photo.height:,} pixels; at most {max_pixels / 1e6:g} million are taken"
+                )
+            return _rgb(PIL.ImageOps.exif_transpose(photo))
     except PIL.UnidentifiedImageError:
         raise ValueError("is no image, or of a kind that is not read") from None
     except PIL.Image.DecompressionBombError:

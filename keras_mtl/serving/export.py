@@ -15,6 +15,7 @@ from keras_mtl.files import read_json, write_json
 from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.formats import choose_formats
 from keras_mtl.serving.formats.base import FOLDER, Format
+from keras_mtl.serving.serving_config import write_serving_config
 from keras_mtl.serving.versions import DESCRIPTION_FILE, MODEL_FILE, add_version, versions
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
@@ -45,6 +46,8 @@ def export_model(
     score: Callable[[Backend], Mapping[str, Any]] | None = None,
 ) -> pathlib.Path:
     """Writes a `MultiTaskModel` to `directory/name/version/`; versions count up from 1.
+
+    `directory/models.config` then names all models there for TensorFlow Serving.
 
     An export of what the newest version holds already writes nothing and returns that version.
 
@@ -111,7 +114,9 @@ def export_model(
         written = _write_formats(beside, chosen, model, images, score)
         write_json(beside / DESCRIPTION_FILE, {**described, "formats": written})
 
-    return add_version(folder, write)
+    version = add_version(folder, write)
+    write_serving_config(directory)
+    return version
 
 
 def export_run(

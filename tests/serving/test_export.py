@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from exported_models import SIZE, TASKS, random_model
 
 from keras_mtl.data.images import decode_image, resize_images
 from keras_mtl.models import build_model
@@ -21,13 +22,6 @@ from keras_mtl.tasks import BUILT_IN, Task
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
 
-TASKS = {
-    "age": BUILT_IN["age"],
-    "smile": BUILT_IN["smile"],
-    "emotion": Task("emotion", "multiclass", classes=("angry", "happy", "très calme")),
-    "stage": Task("stage", "ordinal", classes=("child", "adult", "old")),
-}
-SIZE = 32
 # Loads and calls a SavedModel as a stranger would: with TensorFlow alone, in an empty folder.
 STRANGER = """
 import sys, numpy as np, tensorflow as tf
@@ -41,17 +35,6 @@ for signature, images in (("serving_default", "uint8"), ("serve_float", "float")
 assert not [name for name in sys.modules if name.split(".")[0] == "keras_mtl"]
 np.savez(sys.argv[3], **results)
 """
-
-
-def random_model(precision=None, tasks=TASKS):
-    """A tiny model whose every variable, BatchNormalization's statistics included, has a random value."""
-    model = build_model(tasks, image_size=SIZE, width=4, blocks=(1, 1), precision=precision)
-    random = np.random.default_rng(0)
-    for variable in model.variables:
-        if variable.dtype == "float32":
-            low = 0.5 if "variance" in variable.path else -0.3
-            variable.assign(random.uniform(low, low + 0.6, variable.shape))
-    return model
 
 
 def encode(pixels, kind):

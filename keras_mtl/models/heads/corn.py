@@ -33,7 +33,8 @@ class Corn(Head):
         return keras.ops.sum(losses, axis=-1) / keras.ops.sum(counts, axis=-1)
 
     def decode(self, logits):
-        above = keras.ops.cumprod(keras.ops.sigmoid(logits), axis=-1)
+        # The running product of sigmoids, as a sum: ONNX knows no running product.
+        above = keras.ops.exp(keras.ops.cumsum(keras.ops.log_sigmoid(logits), axis=-1))
         ones = keras.ops.ones_like(above[:, :1])
         return keras.ops.concatenate([ones, above], axis=-1) - keras.ops.concatenate(
             [above, keras.ops.zeros_like(ones)], axis=-1

@@ -50,7 +50,7 @@ def build_app(config: ServeConfig) -> fastapi.FastAPI:
     app.include_router(health)
     app.include_router(photos.router)
     app.include_router(rest.router)
-    page.mount(app)
+    app.include_router(page.router)
     app.add_exception_handler(Refusal, lambda request, error: refused(error))  # type: ignore[arg-type]
     app.add_exception_handler(starlette.exceptions.HTTPException, _plain_error)
     app.add_exception_handler(RequestValidationError, _bad_parameter)

@@ -1,0 +1,162 @@
+"""A client of TensorFlow Serving, and of `keras_mtl.serve`, by REST or gRPC."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from keras_mtl.errors import UserError
+from keras_mtl.photos import decode_photo
+
+RETRIES = 5
+_SIGNATURE = "serve_bytes"
+_ORIENTATION = 0x0112
+"""The Exif tag that says how the camera was held; 1 is upright."""
+
+
+class ServingClient:
+    """Asks a server for predictions of photos.
+
+    Args:
+        address: "http://host:8501" or "https://…" for REST, "grpc://host:8500" for gRPC.
+        model: the model's name.
+        version: a version; None for the newest.
+        timeout: seconds that an answer may take.
+
+    Raises:
+        UserError: another kind of address, or the package that it needs isn't installed.
+
+    Example:
+        >>> client = ServingClient("http://localhost:8501", "faces")  # doctest: +SKIP
+        >>> client.predict_bytes([open("me.jpg", "rb").read()])  # doctest: +SKIP
+        [{'age': 31.4, 'age_interval': [25.0, 38.1], 'gender': 'female', 'gender_probabilities': [0.03, 0.97]}]
+    """
+
+    def __init__(self, address: str, model: str, version: int | None = None, timeout: float = 30.0):
+        kind, _, place = address.partition("://")
+        if kind not in ("http", "https", "grpc") or not place:
+            raise UserError(f"A server's address is http://HOST:PORT or grpc://HOST:PORT. Received: {address!r}")
+        package = "tensorflow_serving" if kind == "grpc" else "httpx"
+        if importlib.util.find_spec(package) is None:
+            raise UserError(
+                f"Asking {kind} servers needs a package that is not installed: pip install 'keras_mtl[client]'"
+            )
+        self.address, self.model, self.version, self.timeout = address.rstrip("/"), model, version, timeout
+        self._outputs = self._by_grpc if kind == "grpc" else self._by_rest
+
+    def outputs(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """All outputs of `serve_bytes`, an array each with a row for each photo.
+
+        Args:
+            photos: encoded photos. Turned ones are set upright, and what TensorFlow can't read is encoded anew.
+
+        Raises:
+            OSError, ValueError: a photo is damaged or no image.
+            UserError: the server can't be reached, has no such model, or has no time.
+        """
+        return self._outputs([_as_served(photo) for photo in photos]) if photos else {}
+
+    def predict_bytes(self, photos: Sequence[bytes]) -> list[dict]:
+        """A dict a photo, as `ExportedModel.readable` gives it; but `<task>_probabilities` is a list, as the server's
+        answer doesn't name the classes, and numbers are not rounded. Raises what `outputs` raises."""
+        outputs = self.outputs(photos)
+        tasks = [name for name in outputs if not _suffix(name, outputs)]
+        return [self._entry(outputs, tasks, index) for index in range(len(photos))]
+
+    @staticmethod
+    def _entry(outputs: Mapping[str, np.ndarray], tasks: Sequence[str], index: int) -> dict:
+        entry: dict[str, Any] = {}
+        for name in sorted(tasks):
+            if f"{name}_class" in outputs:
+                entry[name] = str(outputs[f"{name}_class"][index])
+                entry[f"{name}_probabilities"] = outputs[name][index].tolist()
+                continue
+            entry[name] = float(outputs[name][index])
+            if f"{name}_interval" in outputs:
+                entry[f"{name}_interval"] = outputs[f"{name}_interval"][index].tolist()
+        return entry
+
+    def _by_rest(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
+        import httpx
+
+        version = "" if self.version is None else f"/versions/{self.version}"
+        url = f"{self.address}/v1/models/{self.model}{version}:predict"
+        images = [{"b64": base64.b64encode(photo).decode()} for photo in photos]
+        body = {"signature_name": _SIGNATURE, "inputs": images}
+        for attempt in range(RETRIES):
+            try:
+                answer = httpx.post(url, json=body, timeout=self.timeout)
+            except httpx.TimeoutException:
+                raise UserError(f"{self.address} did not answer within {self.timeout:g} seconds") from None
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise UserError(f"{self.address} can't be reached: {error}") from None
+            if answer.status_code not in (429, 503) or attempt == RETRIES - 1:
+                break
+            wait = answer.headers.get("retry-after", "")
+            time.sleep(min(float(wait) if wait.isdecimal() else 2.0**attempt, self.timeout))
+        try:
+            content = answer.json()
+        except ValueError:
+            content = {}
+        if answer.status_code != 200 or "outputs" not in content:
+            reason = content.get("error") or f"status {answer.status_code}"
+            raise UserError(f"{self.address} does not predict with model {self.model!r}: {reason}")
+        columns = content["outputs"]
+        # A model with one output has it without its name.
+        return (
+            {name: np.asarray(value) for name, value in columns.items()}
+            if isinstance(columns, dict)
+            else {self.model: np.asarray(columns)}
+        )
+
+    def _by_grpc(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
+        from keras_mtl.quiet import import_tensorflow
+
+        tf = import_tensorflow()
+        import grpc
+        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = self.model
+        request.model_spec.signature_name = _SIGNATURE
+        if self.version is not None:
+            request.model_spec.version.value = self.version
+        request.inputs["images"].CopyFrom(tf.make_tensor_proto(list(photos), dtype=tf.string))
+        with grpc.insecure_channel(self.address.partition("://")[2]) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            try:
+                answer = stub.Predict(request, timeout=self.timeout)
+            except grpc.RpcError as error:
+                raise UserError(
+                    f"{self.address} does not predict with model {self.model!r}: {error.code().name}, {error.details()}"  # type: ignore[attr-defined]
+                ) from None
+        arrays = {name: tf.make_ndarray(proto) for name, proto in answer.outputs.items()}
+        return {
+            name: np.array([text.decode() for text in value.reshape(-1)]) if value.dtype == object else value
+            for name, value in arrays.items()
+        }
+
+
+def _suffix(name: str, outputs: Mapping[str, np.ndarray]) -> bool:
+    """Whether an output says more about another."""
+    owner, _, last = name.rpartition("_")
+    return owner in outputs and last in ("class", "distribution", "interval")
+
+
+def _as_served(photo: bytes) -> bytes:
+    """A photo as `serve_bytes` reads it, which knows fewer formats and no orientation tag."""
+    upright = decode_photo(photo)  # Also finds what is no image.
+    with PIL.Image.open(io.BytesIO(photo)) as opened:
+        plain = opened.format in ("JPEG", "PNG", "WEBP") and opened.mode in ("RGB", "L")
+        if plain and opened.getexif().get(_ORIENTATION, 1) == 1:
+            return photo
+    encoded = io.BytesIO()
+    upright.save(encoded, "PNG", compress_level=1)
+    return encoded.getvalue()
