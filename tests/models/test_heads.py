@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from keras_mtl.errors import UserError
 from keras_mtl.models.heads import HEADS, head_of
+from keras_mtl.models.heads.base import quantile
 from keras_mtl.tasks import BUILT_IN, Task
 
 TASKS = {
@@ -145,3 +146,31 @@ def test_defaults_by_kind():
     assert head_of(BUILT_IN["age"]).name == "dldl"
     assert head_of(BUILT_IN["age"]).units == 121
     assert head_of(BUILT_IN["smile"]).units == 1
+
+
+def test_quantiles_of_a_known_distribution():
+    # Half of the probability lies evenly between 0.5 and 1.5, half between 3.5 and 4.5.
+    distribution = np.array([[0, 0.5, 0, 0, 0.5]], np.float32)
+    expected = {0.1: 0.7, 0.25: 1.0, 0.4: 1.3, 0.6: 3.7, 0.75: 4.0, 0.9: 4.3}
+    for share, value in expected.items():
+        assert float(quantile(distribution, [0, 1, 2, 3, 4], share)[0]) == pytest.approx(value, abs=1e-5)
+    # All at an end: the quantiles stay in the range.
+    ends = np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+    for share in (0.0, 0.1, 0.9, 1.0):
+        assert np.asarray(quantile(ends, [5, 6, 7], share)).tolist() == pytest.approx(
+            [max(5, 4.5 + share), min(7, 6.5 + share)]
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.float32, (3, 30), elements=st.floats(-20, 20, width=32)), st.floats(0.02, 0.98))
+def test_quantiles_are_where_the_cumulative_distribution_crosses(logits, share):
+    distribution = scipy.special.softmax(logits.astype(np.float64), axis=-1)
+    values = np.arange(30) - 4
+    found = np.asarray(quantile(distribution.astype(np.float32), values.tolist(), share))
+    edges = np.concatenate([[-4.5], values + 0.5])
+    for row, quantiles in zip(distribution, found, strict=True):
+        rising = np.concatenate([[0.0], np.cumsum(row)])
+        # At the quantile the distribution function has the share, but where it jumps faster than float32 can tell.
+        assert np.interp(quantiles - 0.01, edges, rising) - 1e-3 <= share or quantiles == values[0]
+        assert np.interp(quantiles + 0.01, edges, rising) + 1e-3 >= share or quantiles == values[-1]

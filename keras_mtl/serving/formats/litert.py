@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -84,9 +85,13 @@ class LiteRtInt8(LiteRt):
 
         converter.representative_dataset = examples
         options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=["FULLY_CONNECTED"])
-        selective = tf.lite.experimental.QuantizationDebugger(
-            converter=converter, debug_dataset=examples, debug_options=options
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # TensorFlow's debugger runs TensorFlow's own, older interpreter, and says so.
+            selective = tf.lite.experimental.QuantizationDebugger(
+                converter=converter, debug_dataset=examples, debug_options=options
+            )
         path.write_bytes(selective.get_nondebug_quantized_model())
         path.with_name(path.stem + READOUT).write_bytes(_converter(readout_graph(model)).convert())
 

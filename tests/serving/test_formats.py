@@ -1,0 +1,143 @@
+"""Other formats than the SavedModel, and what runs them."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from exported_models import SIZE, TASKS, random_model
+from helpers import DRAWN, TINY, run_command
+
+from keras_mtl.errors import UserError
+from keras_mtl.serving.backends import BACKENDS, load_backend
+from keras_mtl.serving.export import export_model
+from keras_mtl.serving.formats import FORMATS, choose_formats
+from keras_mtl.serving.formats.onnx import Onnx
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, SIZE, SIZE, 3), np.uint8)
+# In shares of an output's range: what 8 or 16 bits may cost a net with random weights.
+NEAR = {"litert_float16": 2e-3, "litert_dynamic": 0.05, "litert_int8": 0.1, "openvino_int8": 0.1}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_model()
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    return export_model(model, tmp_path_factory.mktemp("saved_models"), name="m", formats=["all"], images=IMAGES)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_backend_gives_the_models_own_outputs(exported, model, name):
+    backend = BACKENDS[name](exported, name, threads=1)
+    saved = BACKENDS["tensorflow"](exported, "tensorflow")
+    for images in (IMAGES, IMAGES[:1], IMAGES[2:4]):
+        outputs, expected = backend.predict(images), saved.predict(images)
+        assert set(outputs) == set(expected)
+        for output, values in expected.items():
+            assert outputs[output].shape == values.shape and outputs[output].dtype == np.float32
+            scale = 120 if output in ("age", "age_interval") else 1
+            np.testing.assert_allclose(
+                outputs[output] / scale, values / scale, atol=NEAR.get(name, 1e-5), err_msg=output
+            )
+    decoded = model.decode(model.predict(IMAGES, verbose=0))
+    for task, values in decoded.items():
+        scale = 120 if task == "age" else 1
+        np.testing.assert_allclose(backend.predict(IMAGES)[task] / scale, values / scale, atol=NEAR.get(name, 1e-5))
+
+
+def test_threads_at_once_get_their_own_answers(exported):
+    from concurrent.futures import ThreadPoolExecutor
+
+    for name in ("onnx", "openvino", "litert", "tensorflow"):
+        backend = BACKENDS[name](exported, name)
+        alone = [backend.predict(IMAGES[i : i + 1])["age"][0] for i in range(len(IMAGES))]
+        with ThreadPoolExecutor(6) as pool:
+            together = list(pool.map(lambda i, b=backend: b.predict(IMAGES[i : i + 1])["age"][0], [*range(6)] * 5))
+        assert together == pytest.approx(alone * 5, abs=1e-4), name
+
+
+def test_the_description_has_each_formats_size_and_difference(exported):
+    formats = json.loads((exported / "assets.extra" / "tasks.json").read_text())["formats"]
+    assert set(formats) == set(FORMATS)
+    for name, facts in formats.items():
+        assert (exported / facts["file"]).is_file()
+        assert set(facts["mean_difference"]) == set(facts["largest_difference"]) == set(TASKS)
+        assert all(facts["mean_difference"][task] <= facts["largest_difference"][task] for task in TASKS)
+        assert facts["bytes"] >= (exported / facts["file"]).stat().st_size, name
+
+
+def test_the_same_again_writes_nothing_and_another_format_a_new_version(model, exported):
+    folder = exported.parent.parent
+    assert export_model(model, folder, name="m", formats=["onnx"]) == exported
+    assert export_model(model, folder, name="m") == exported
+    other = folder.parent / "other"
+    assert export_model(model, other, name="m").name == "1"
+    assert export_model(model, other, name="m", formats=["onnx"]).name == "2"
+
+
+def test_a_format_that_differs_is_not_published(model, tmp_path, monkeypatch):
+    def convert(self, model, path, images):
+        model.set_weights([weight * 1.5 for weight in model.get_weights()])
+        original(self, model, path, images)
+
+    original = Onnx.convert
+    monkeypatch.setattr(Onnx, "convert", convert)
+    with pytest.raises(UserError, match="'onnx' is not published: .* differs by"):
+        export_model(random_model(), tmp_path, name="m", formats=["onnx"])
+    assert list((tmp_path / "m").iterdir()) == []
+
+
+def test_wrong_names_and_what_is_missing_are_told(model, exported, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="'tflite'; known: onnx"):
+        choose_formats(["tflite"])
+    with pytest.raises(UserError, match="'openvino_int8' learns its ranges from images"):
+        export_model(model, tmp_path, name="m", formats=["openvino_int8"])
+    plain = export_model(model, tmp_path, name="m")
+    with pytest.raises(UserError, match="has no onnx: .*--formats=onnx"):
+        load_backend(plain, SIZE, "onnx")
+    with pytest.raises(UserError, match="Unknown backend 'torch'"):
+        load_backend(plain, SIZE, "torch")
+    assert load_backend(plain, SIZE).name == "tensorflow"
+    assert load_backend(exported, SIZE).name in ("onnx", "openvino", "litert")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"keras_mtl\[formats\]"):
+        load_backend(exported, SIZE, "onnx")
+    with pytest.raises(UserError, match=r"keras_mtl\[formats\]"):
+        choose_formats(["onnx"])
+
+
+def test_backends_need_no_tensorflow(exported):
+    code = """
+import sys, pathlib, numpy
+from keras_mtl.serving.backends import BACKENDS
+for name in ("onnx", "openvino", "litert"):
+    BACKENDS[name](pathlib.Path(sys.argv[1]), name).predict(numpy.zeros([1, 32, 32, 3], numpy.uint8))
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code, str(exported)], check=True)
+
+
+def test_the_command_writes_scores_and_tells(tmp_path):
+    """Through the real command lines, on drawn faces."""
+    run_command("train", *TINY, f"--sources={DRAWN}", "--epochs=1", f"--workdir={tmp_path}", "--name=r")
+    flags = [f"--run={tmp_path / 'r'}", f"--directory={tmp_path / 'models'}", "--formats=litert_int8,onnx", "--verify"]
+    done = run_command("export", *flags)
+    *table, path = done.stdout.splitlines()
+    assert path == str(tmp_path / "models" / "r" / "1")
+    rows = {line.split()[0]: line.split() for line in table}
+    assert set(rows) == {"format", "saved_model", "onnx", "litert_int8"}
+    formats = json.loads((pathlib.Path(path) / "assets.extra" / "tasks.json").read_text())["formats"]
+    for name, facts in formats.items():
+        assert set(facts["metrics"]) == {"age", "gender", "smile"} and facts["split"] == "test"
+        assert facts["metrics"]["age"]["mae"] == pytest.approx(
+            formats["saved_model"]["metrics"]["age"]["mae"], abs=1
+        ), name
+        assert 0 < facts["milliseconds"]["p50"] <= facts["milliseconds"]["p95"]
+    assert run_command("export", *flags).stdout.splitlines()[-1] == path
+    done = run_command("export", *flags[:2], "--formats=tflite", check=False)
+    assert done.returncode == 2 and done.stderr.startswith("Error: Unknown format 'tflite'")

@@ -1,0 +1,141 @@
+"""Photos of every kind become RGB pixels, upright; what is none is refused in one line."""
+
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_mtl.photos import TooLarge, decode_photo, square_pixels
+
+# Smooth, so that lossy formats keep it.
+PIXELS = np.asarray(
+    PIL.Image.fromarray(np.random.default_rng(0).integers(40, 200, (4, 3, 3), np.uint8)).resize(
+        (24, 32), PIL.Image.Resampling.BICUBIC
+    )
+)
+PHOTO = PIL.Image.fromarray(PIXELS)
+
+
+def encoded(photo, kind="PNG", **options):
+    data = io.BytesIO()
+    photo.save(data, kind, **options)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_the_cameras_orientation_is_honoured(orientation, kind):
+    # As the camera stores it: the upright picture turned so that the tag's transposition sets it right.
+    inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    stored = PHOTO.transpose(PIL.Image.Transpose(inverse[orientation])) if orientation > 1 else PHOTO
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(stored, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    np.testing.assert_array_equal(decode_photo(data), PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "near"),
+    [
+        ("JPEG", "RGB", 12),
+        ("JPEG", "CMYK", 12),
+        ("WEBP", "RGB", 12),
+        ("GIF", "P", 90),
+        ("BMP", "RGB", 0),
+        ("TIFF", "CMYK", 2),
+    ],
+)
+def test_other_formats_and_modes_are_read(kind, mode, near):
+    options = {"quality": 98} if kind in ("JPEG", "WEBP") else {}
+    decoded = decode_photo(encoded(PHOTO.convert(mode), kind, **options))
+    assert decoded.mode == "RGB" and decoded.size == PHOTO.size
+    assert np.abs(np.asarray(decoded).astype(int) - PIXELS).max() <= near
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "I", "F", "PA", "LAB", "YCbCr", "HSV"])
+def test_modes_that_files_may_have_become_rgb(mode):
+    kind = "PNG" if mode in ("1", "L", "LA", "I;16", "PA") else "TIFF"
+    try:
+        data = encoded(PHOTO.convert("LA").convert("PA") if mode == "PA" else PHOTO.convert("L").convert(mode), kind)
+    except (ValueError, OSError):
+        data = encoded(PHOTO.convert(mode), "TIFF") if mode in ("LAB", "YCbCr") else encoded(PHOTO.convert("L"))
+    assert decode_photo(data).mode == "RGB"
+
+
+def test_sixteen_bits_are_scaled_and_not_cut():
+    grey = np.asarray(PHOTO.convert("L"))
+    data = encoded(PIL.Image.fromarray(grey.astype(np.uint16) * 257))
+    np.testing.assert_array_equal(np.asarray(decode_photo(data)), np.repeat(grey[..., None], 3, axis=2))
+
+
+def test_transparency_lies_on_white():
+    photo = PIL.Image.new("RGBA", (2, 1), (0, 0, 0, 0))
+    photo.putpixel((1, 0), (10, 20, 30, 255))
+    assert np.asarray(decode_photo(encoded(photo))).tolist() == [[[255, 255, 255], [10, 20, 30]]]
+    palette = PIL.Image.new("P", (2, 1))
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    palette.putpixel((1, 0), 1)
+    assert np.asarray(decode_photo(encoded(palette, transparency=0)))[0, 0].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_picture_is_taken(kind):
+    first, second = PIL.Image.new("RGB", (4, 4), (255, 0, 0)), PIL.Image.new("RGB", (4, 4), (0, 0, 255))
+    data = encoded(first, kind, save_all=True, append_images=[second])
+    assert np.abs(np.asarray(decode_photo(data)).astype(int) - (255, 0, 0)).max() < 6
+
+
+def test_pixels_are_counted_before_they_are_decoded():
+    data = encoded(PIL.Image.new("RGB", (300, 200)))
+    assert decode_photo(data, max_pixels=60_000).size == (300, 200)
+    with pytest.raises(TooLarge, match="has 300 x 200 pixels; at most 0.059999 million"):
+        decode_photo(data, max_pixels=59_999)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is no image"),
+        (b"hello", "is no image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is no image"),
+        (encoded(PHOTO)[:-300], "."),
+        (encoded(PHOTO, "JPEG", quality=98)[:-100], "truncated"),
+    ],
+)
+def test_what_is_no_photo_is_refused_in_one_line(data, words):
+    with pytest.raises((OSError, ValueError), match=words) as raised:
+        decode_photo(data)
+    assert str(raised.value) and "\n" not in str(raised.value)
+
+
+def mutated(data, random):
+    changed = bytearray(data)
+    for _ in range(random.randint(1, 20)):
+        at = random.randrange(len(changed))
+        changed[at : at + random.randint(0, 3)] = random.randbytes(random.randint(0, 3))
+    return bytes(changed)
+
+
+SEEDS = [encoded(PHOTO, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")]
+SEEDS.append(encoded(PHOTO.convert("P"), "PNG"))
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.one_of(st.binary(max_size=99), st.builds(mutated, st.sampled_from(SEEDS), st.randoms(use_true_random=False))))
+def test_damaged_files_raise_nothing_else(data):
+    try:
+        assert decode_photo(data, max_pixels=10**6).mode == "RGB"
+    except (OSError, ValueError) as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize("shape", [(70, 50), (32, 32), (5, 9)])
+def test_pixels_are_resized_as_the_exported_graph_does(shape):
+    from keras_mtl.data.images import resize_images
+
+    photo = PHOTO.resize(shape[::-1], PIL.Image.Resampling.BICUBIC)
+    ours, theirs = square_pixels(photo, 32), resize_images(np.asarray(photo), 32).numpy()
+    assert np.abs(ours.astype(int) - theirs).max() <= 2
