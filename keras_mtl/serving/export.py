@@ -265,14 +265,22 @@ def _scorer(folder: RunFolder, model, split: str) -> Callable[[Backend], Mapping
     from keras_mtl.serving.verify import AsModel, measure_latency
 
     def score(backend: Backend) -> dict[str, Any]:
-        result, _, _ = evaluate_model(AsModel(backend, model.tasks), folder.config(), split, resamples=200)
+        scored = AsModel(backend, model.tasks)
+        result, frame, _ = evaluate_model(scored, folder.config(), split, resamples=200)
         metrics = {
             name: {main_metric(task).name: result["tasks"][name]["metrics"][main_metric(task).name]["value"]}
             for name, task in model.tasks.items()
             if name in result["tasks"]
         }
+        # The share of labels that lie in the intervals, which should hold 80 % of them.
+        covered = {}
+        for name, intervals in scored.intervals.items():
+            labels = frame[name].to_numpy(np.float64)
+            inside = (labels >= intervals[:, 0]) & (labels <= intervals[:, 1])
+            covered[name] = round(float(inside[~np.isnan(labels)].mean()), 4)
         latency = measure_latency(backend, model.input_shape[1])
-        return {"metrics": metrics, "split": split, "images": result["images"], "milliseconds": latency}
+        facts = {"metrics": metrics, "covered": covered, "split": split, "images": result["images"]}
+        return {**facts, "milliseconds": latency}
 
     return score
 

@@ -21,13 +21,16 @@ def formats_table(version: pathlib.Path) -> str:
     head = ["format", "MB", *(f"{name} differs" for name in tasks)]
     if scored:
         measures = {name: next(iter(_metrics(formats)[name])) for name in _metrics(formats)}
-        head += [f"{name} {measure}" for name, measure in measures.items()] + ["ms p50", "ms p95"]
+        covered = next(facts["covered"] for facts in formats.values() if "covered" in facts)
+        head += [f"{name} {measure}" for name, measure in measures.items()]
+        head += [f"{name} in interval" for name in covered] + ["ms p50", "ms p95"]
     rows = [tuple(head)]
     for name, facts in formats.items():
         differences = facts.get("mean_difference", {})
         row = [name, f"{facts['bytes'] / 1e6:.1f}", *(f"{differences.get(task, 0):.2g}" for task in tasks)]
         if "metrics" in facts:
             row += [f"{next(iter(value.values())):.4f}" for value in facts["metrics"].values()]
+            row += [f"{share:.1%}" for share in facts["covered"].values()]
             row += [f"{facts['milliseconds'][share]:.2f}" for share in ("p50", "p95")]
         rows.append(tuple(row + [""] * (len(head) - len(row))))
     return aligned(rows, right=tuple(range(1, len(head))))

@@ -75,14 +75,23 @@ def measure_latency(backend: Backend, size: int) -> dict[str, float]:
 
 
 class AsModel:
-    """A backend in the place of a `MultiTaskModel`, as far as evaluation asks: tasks, predict, decode."""
+    """A backend in the place of a `MultiTaskModel`, as far as evaluation asks: tasks, predict, decode.
+
+    Attributes:
+        intervals: by task, [n, 2] for all images predicted so far, of those tasks that have intervals.
+    """
 
     def __init__(self, backend: Backend, tasks: Mapping[str, Task]):
         self._backend, self.tasks = backend, dict(tasks)
+        self.intervals: dict[str, np.ndarray] = {}
 
     def predict(self, batches, verbose: int = 0) -> dict[str, np.ndarray]:
         """The outputs by task, of a tf.data.Dataset whose elements begin with images."""
         each = [self._backend.predict(np.asarray(batch[0] if isinstance(batch, tuple) else batch)) for batch in batches]
+        for name in self.tasks:
+            if f"{name}_interval" in each[0]:
+                before = [self.intervals[name]] if name in self.intervals else []
+                self.intervals[name] = np.concatenate([*before, *(outputs[f"{name}_interval"] for outputs in each)])
         return {name: np.concatenate([outputs[name] for outputs in each]) for name in self.tasks}
 
     def decode(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
