@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 
 import numpy as np
@@ -20,7 +21,9 @@ class TensorFlow(Backend):
         # Here and not above, so that a wrong path is reported at once.
         tf = import_tensorflow()
         if threads:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            # Refused once TensorFlow has computed something: then its threads are what they are.
+            with contextlib.suppress(RuntimeError):
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
         self._tf = tf
         self._module = tf.saved_model.load(str(folder))
         self._serve = self._module.signatures["serving_default"]

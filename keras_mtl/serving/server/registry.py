@@ -14,6 +14,7 @@ from keras_mtl.errors import UserError
 from keras_mtl.serving.backends import AUTO
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server.batching import Batcher
+from keras_mtl.serving.server.memory import give_back_memory
 from keras_mtl.serving.server.metrics import Metrics
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.versions import MODEL_FILE, versions
@@ -128,6 +129,7 @@ class Registry:
         self._backend, self._threads = backend, threads
         self._max_batch, self._seconds, self._keep_all = max_batch, seconds, keep_all
         self._lock = threading.Lock()
+        self._let_go = False
         self.models: dict[str, ModelVersions] = {}
         for path in self._paths:
             found = _models_at(path)
@@ -147,10 +149,16 @@ class Registry:
     def refresh(self) -> None:
         """Looks for new models and versions and loads them; meant for a thread of its own."""
         with self._lock:
+            if self._let_go:
+                # Not at once: requests may still have been using it.
+                give_back_memory()
+                self._let_go = False
             for path in self._paths:
                 self._add([model for model in _models_at(path) if model.name not in self.models])
             for model in self.models.values():
+                before = set(model.served)
                 model.refresh(self._load, self._keep_all)
+                self._let_go |= not before <= set(model.served)
                 self._tell_version(model)
 
     def find(self, name: str = "", version: str = "") -> Served:

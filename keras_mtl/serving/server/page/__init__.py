@@ -5,20 +5,24 @@ from __future__ import annotations
 import pathlib
 
 import fastapi
-from starlette.responses import FileResponse
+from fastapi import Request, Response
+from starlette.staticfiles import StaticFiles
 
 FOLDER = pathlib.Path(__file__).parent / "static"
 router = fastapi.APIRouter(include_in_schema=False)
+_files = StaticFiles(directory=FOLDER)
 
 
-def _add(file: pathlib.Path) -> None:
-    async def page() -> FileResponse:
+def _add(name: str) -> None:
+    async def page(request: Request) -> Response:
+        response = await _files.get_response(name, request.scope)
         # Asked for again each time, and sent only where it has changed.
-        return FileResponse(file, headers={"Cache-Control": "no-cache"})
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
-    path = "/" if file.name == "index.html" else f"/{file.name}"
-    router.add_api_route(path, page, methods=["GET", "HEAD"])
+    # A route for each file, so that metrics tell them apart.
+    router.add_api_route("/" if name == "index.html" else f"/{name}", page, methods=["GET", "HEAD"])
 
 
 for _file in sorted(FOLDER.iterdir()):
-    _add(_file)
+    _add(_file.name)

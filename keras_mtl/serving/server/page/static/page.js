@@ -34,12 +34,12 @@ function take(file) {
   photo = file;
   URL.revokeObjectURL(address);
   address = URL.createObjectURL(file);
-  ask();
+  ask(true);
 }
 
-async function ask() {
+async function ask(fresh = false) {
+  if (!photo || !(await ready)) return;
   asking?.abort();
-  if (!photo) return;
   asking = new AbortController();
   const { signal } = asking, detect = settings.elements.look.value === "faces";
   const names = [...settings.querySelectorAll("[name=model]:checked")].map((box) => box.value);
@@ -58,12 +58,11 @@ async function ask() {
     const answer = await told(fetch(`v1/predict?${query}`, {
       method: "POST", body: photo, headers: { "Content-Type": "application/octet-stream" }, signal }));
     if (signal.aborted) return;
-    image.width = answer.image.width;
-    image.height = answer.image.height;
     show(answer, figure, $("faces"));
     $("status").textContent = summary(answer);
     if (!answer.faces.length) offerWhole();
     $("result").ariaBusy = "false";
+    if (fresh && figure.getBoundingClientRect().top > innerHeight / 2) $("status").scrollIntoView();
   } catch (error) {
     if (!signal.aborted) fail(error.message);
   }
@@ -73,6 +72,7 @@ function offerWhole() {
   const button = element("button", { type: "button" }, "Predict the whole photo");
   button.addEventListener("click", () => {
     settings.elements.look.value = "whole";
+    settings.elements.look[1].focus({ preventScroll: true });
     ask();
   });
   $("faces").replaceChildren(element("p", {}, "No face was found. Where the photo is of one face that fills it:"), button);
@@ -81,6 +81,7 @@ function offerWhole() {
 function fail(message) {
   $("status").textContent = "";
   $("error").textContent = message;
+  $("error").scrollIntoView({ block: "nearest" });
   $("result").hidden = true;
 }
 
@@ -104,7 +105,7 @@ $("file").addEventListener("change", (event) => {
 });
 $("use-camera").addEventListener("click", () =>
   takePhoto($("camera")).then(take, (error) => fail(`The camera can't be used: ${error.message}`)));
-settings.addEventListener("change", ask);
+settings.addEventListener("change", () => ask());
 settings.addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("paste", (event) => take(image(event.clipboardData.files)));
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"])
@@ -116,4 +117,4 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"])
     if (kind === "drop") take(image(event.dataTransfer.files));
   });
 
-start().catch((error) => fail(error.message));
+const ready = start().then(() => true, (error) => fail(error.message));

@@ -31,7 +31,7 @@ export function regression(task, entry, bins, top) {
     element("span", { style: { left: `${(100 * (tick - task.low)) / (task.high - task.low)}%` } }, String(tick)));
   return [
     element("p", { class: "headline" }, value(number, task), element("small", {}, unit)),
-    interval ? element("p", { class: "quiet" }, `80 %: ${interval.map((end) => value(end, task)).join(" – ")}`) : null,
+    interval ? element("p", { class: "quiet" }, `80 % within ${interval.map((end) => value(end, task)).join("\u00a0to\u00a0")}`) : null,
     element("div", { class: "plot", role: "img", "aria-label": `${told.join("; ")}; ${axis}` },
       drawing,
       element("div", { class: "ticks" }, ...ticks),
@@ -52,9 +52,9 @@ export function classes(task, entry) {
   ];
 }
 
-/** Round numbers within a range, some three steps apart. */
+/** Round numbers within a range, at most five. */
 function steps(low, high) {
-  const rough = (high - low) / 3, scale = 10 ** Math.floor(Math.log10(rough));
+  const rough = (high - low) / 4, scale = 10 ** Math.floor(Math.log10(rough));
   const step = scale * [1, 2, 2.5, 4, 5, 10].find((factor) => factor * scale >= rough * 0.999);
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(9)));

@@ -10,13 +10,15 @@ export function summary(answer) {
   const found = answer.detected ? `${title(count(answer.faces.length, "face"))} found` : "Whole photo predicted";
   const steps = [`reading the photo ${duration(decode)}`, answer.detected && `finding faces ${duration(detect)}`,
     answer.faces.length && `predicting ${duration(predict)}`].filter(Boolean);
-  return `${found} in ${duration(total)} (${steps.join(", ")}) by ${list(answer.models.map(label))}.`;
+  return `${found} in ${duration(total)} (${steps.join(", ")})${answer.faces.length ? ` by ${list(answer.models.map(label))}` : ""}.`;
 }
 
 /** Puts boxes over a photo in `figure` and cards into `cards`; choosing one chooses the other. */
 export function show(answer, figure, cards) {
   const boxes = answer.faces.map((face, i) => (face.box ? box(face, i, answer.image) : null));
   const entries = answer.faces.map((face, i) => card(face, i, answer));
+  // Also for a photo that the browser can't show.
+  figure.style.setProperty("aspect-ratio", `${answer.image.width} / ${answer.image.height}`);
   figure.append(...boxes.filter(Boolean));
   cards.replaceChildren(...entries);
   const choose = (chosen) => {
@@ -49,14 +51,15 @@ function box(face, index, image) {
 function card(face, index, answer) {
   const name = face.box ? `Face ${index + 1}` : "Whole photo";
   const facts = face.box
-    ? `${face.box[2] - face.box[0]} × ${face.box[3] - face.box[1]} pixels; sure to be a face: ${percent(face.confidence)}`
+    ? `${face.box[2] - face.box[0]} × ${face.box[3] - face.box[1]} pixels, found with ${percent(face.confidence)} confidence`
     : `${answer.image.width} × ${answer.image.height} pixels`;
-  const tasks = new Map(answer.models.flatMap((model) => model.tasks.map((task) => [task.name, task])));
+  const tasks = new Set(answer.models.flatMap((model) => model.tasks.map((task) => task.name)));
   return element("article", { class: "card", tabindex: "-1", "aria-label": name },
     element("header", {},
       element("img", { src: `data:image/jpeg;base64,${face.crop}`, alt: `What the models saw of ${name.toLowerCase()}` }),
       element("div", {}, element("h2", {}, name), element("p", { class: "quiet" }, facts))),
-    ...[...tasks.keys()].map((task) => section(task, face, answer)));
+    element("div", { class: answer.models.length > 1 ? "tasks" : "tasks one" },
+      ...[...tasks].map((task) => section(task, face, answer))));
 }
 
 function section(name, face, answer) {
@@ -69,7 +72,7 @@ function section(name, face, answer) {
     const content = !task
       ? [element("p", { class: "quiet" }, "Not predicted by this model.")]
       : task.classes ? classes(task, entry) : regression(task, entry, model.distributions[name], top);
-    return element("div", { class: "cell" }, heading, ...content);
+    return element("div", { class: "cell" }, heading, element("div", {}, ...content));
   });
   return element("section", { class: "task", "data-task": name },
     element("h3", {}, title(name)), element("div", { class: "cells" }, ...cells));

@@ -22,10 +22,10 @@ export function percent(share) {
   return share > 0.995 ? "> 99 %" : `${Math.round(100 * share)} %`;
 }
 
-/** A regression's value, to about a thousandth of its range. */
+/** A regression's value, to about a thousandth of its range; the server gives two decimals at most. */
 export function value(number, task) {
   const digits = 3 - Math.floor(Math.log10(task.high - task.low));
-  return number.toFixed(Math.min(Math.max(digits, 0), 8));
+  return number.toFixed(Math.min(Math.max(digits, 0), 2));
 }
 
 /** 1234.5 milliseconds as "1.2 s". */
@@ -36,5 +36,5 @@ export function duration(milliseconds) {
 
 /** A model as "faces, version 3". */
 export function label(model) {
-  return `${model.name}, version ${model.version}`;
+  return `${model.name}, version\u00a0${model.version}`;
 }
