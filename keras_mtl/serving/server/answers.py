@@ -33,7 +33,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Plain data as JSON."""
-    return Response(orjson.dumps(content), status, headers, media_type="application/json")
+    return encoded(orjson.dumps(content), status, headers)
+
+
+def encoded(content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """JSON. What was read off somebody's photo is kept by no cache."""
+    return Response(content, status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json")
 
 
 def refused(refusal: Refusal) -> Response:

@@ -53,7 +53,7 @@ class Batcher:
         parts = [images[i : i + self._max_batch] for i in range(0, len(images), self._max_batch)]
         entries = [_Waiting(part, asyncio.get_running_loop().create_future()) for part in parts]
         self._waiting.extend(entries)
-        if sum(len(entry.images) for entry in self._waiting) >= self._max_batch:
+        if self._fills_a_batch():
             self._full.set()
         if self._runner is None or self._runner.done():
             self._runner = asyncio.create_task(self._run())
@@ -66,13 +66,16 @@ class Batcher:
 
     async def _run(self) -> None:
         while self._waiting:
-            if self._seconds and not self._full.is_set():
+            if self._seconds and not self._fills_a_batch():
+                self._full.clear()
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._full.wait(), self._seconds)
             batch = self._next()
-            self._full.clear()
             if batch:
                 await self._answer(batch)
+
+    def _fills_a_batch(self) -> bool:
+        return sum(len(entry.images) for entry in self._waiting) >= self._max_batch
 
     def _next(self) -> list[_Waiting]:
         batch: list[_Waiting] = []

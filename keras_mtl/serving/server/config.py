@@ -38,6 +38,9 @@ class ServeConfig:
     max_body_mb: float = flag(
         20.0, "The largest request, in megabytes; beyond that the answer is 413.", LIMITS, low=0.001
     )
+    max_images: int = flag(
+        1024, "Images in one request of TensorFlow Serving's form; beyond that the answer is 413.", LIMITS, low=1
+    )
     max_megapixels: float = flag(50.0, "The largest photo; beyond that the answer is 413.", LIMITS, low=0.001)
 
     detect: bool = flag(False, "Load the face detector at the start, not with the first photo that asks for it.", FACES)

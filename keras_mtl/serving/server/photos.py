@@ -67,7 +67,12 @@ async def predict(
     async with state.admitted():
         chosen = {name: state.registry.find(name) for name in dict.fromkeys(models.split(","))}
         body = await state.within_time(state.read_body(request))
-        photo = uploaded_photo(body, request.headers.get("content-type", ""))
+        kind = request.headers.get("content-type", "")
+        photo = (
+            await state.within_time(state.decode(uploaded_photo, body, kind))
+            if "multipart" in kind.lower()
+            else uploaded_photo(body, kind)
+        )
         return answer(
             await state.within_time(_predict(state, list(chosen.values()), photo, detect, crops, distributions))
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import PIL.Image
 
 from keras_mtl.photos import TooLarge, decode_photo, square_pixels
 from keras_mtl.serving.server.refusal import Refusal
+
+_EXPECTED = "an image is lists [height][width][3] of numbers from 0 to 255"
 
 
 def decode(data: bytes, max_megapixels: float) -> PIL.Image.Image:
@@ -45,26 +48,44 @@ def from_numbers(value: Any, size: int, whole: bool, max_megapixels: float) -> n
     Raises:
         Refusal: 400 for anything else, 413 for too many pixels.
     """
-    expected = "an image is lists [height][width][3] of numbers from 0 to 255"
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise Refusal(400, f"Rows of different lengths: {expected}") from None
-    if array.dtype.kind not in "iuf" or array.ndim != 3 or array.shape[2] != 3 or not array.size:
-        raise Refusal(400, f"Received numbers of shape {list(array.shape)}: {expected}")
-    if array.shape[0] * array.shape[1] > max_megapixels * 1e6:
-        raise Refusal(
-            413, f"The image has {array.shape[1]} x {array.shape[0]} pixels; at most {max_megapixels:g} million"
-        )
+    numbers, height, width = _flat(value, max_megapixels)
+    kinds = set(map(type, numbers))
     if whole:
-        if array.dtype.kind == "f" or array.min() < 0 or array.max() > 255:
-            raise Refusal(400, f"serving_default takes whole numbers: {expected}")
-        return square_pixels(PIL.Image.fromarray(array.astype(np.uint8)), size)
-    if not np.isfinite(array).all():
-        raise Refusal(400, f"Received a number that is not finite: {expected}")
-    floats = array.astype(np.float32)
-    if array.shape[:2] != (size, size):
+        if kinds != {int} or min(numbers) < 0 or max(numbers) > 255:
+            raise Refusal(400, f"serving_default takes whole numbers: {_EXPECTED}")
+        array = np.array(numbers, np.uint8).reshape(height, width, 3)
+        return square_pixels(PIL.Image.fromarray(array), size)
+    with np.errstate(over="ignore"):
+        floats = np.array(numbers, np.float64).astype(np.float32).reshape(height, width, 3)
+    if not np.isfinite(floats).all():
+        raise Refusal(400, f"Received a number that is not finite: {_EXPECTED}")
+    if (height, width) != (size, size):
         planes = [PIL.Image.fromarray(floats[:, :, channel]) for channel in range(3)]
         resized = [plane.resize((size, size), PIL.Image.Resampling.BILINEAR) for plane in planes]
         floats = np.stack([np.asarray(plane) for plane in resized], axis=-1)
     return np.clip(np.round(floats), 0, 255).astype(np.uint8)
+
+
+def _flat(value: Any, max_megapixels: float) -> tuple[list[int | float], int, int]:
+    """The numbers of an image, one after the other, its height and its width.
+
+    Looked through before NumPy sees them: it makes an array of whatever it gets, of texts one as wide as the longest.
+    """
+    rows = _same_lists([value])
+    if rows and isinstance(rows[0], list) and len(rows) * len(rows[0]) > max_megapixels * 1e6:
+        pixels = f"{len(rows[0]):,} x {len(rows):,} pixels"
+        raise Refusal(413, f"The image has {pixels}; at most {max_megapixels:g} million are taken")
+    pixels = _same_lists(rows)
+    numbers = _same_lists(pixels)
+    if not numbers or len(pixels[0]) != 3 or not set(map(type, numbers)) <= {int, float}:
+        raise Refusal(400, f"Received no numbers of shape [height, width, 3]: {_EXPECTED}")
+    return numbers, len(rows), len(rows[0])
+
+
+def _same_lists(lists: list) -> list:
+    """What is in lists of one length, together. Raises Refusal for anything else."""
+    if set(map(type, lists)) - {list}:
+        raise Refusal(400, f"Received no numbers of shape [height, width, 3]: {_EXPECTED}")
+    if len(set(map(len, lists))) > 1:
+        raise Refusal(400, f"Rows of different lengths: {_EXPECTED}")
+    return list(itertools.chain.from_iterable(lists))

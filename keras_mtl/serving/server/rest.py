@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import fastapi
@@ -12,7 +13,8 @@ from fastapi import Request, Response
 from keras_mtl.photos import square_pixels
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server import pixels
-from keras_mtl.serving.server.answers import ERRORS, answer
+from keras_mtl.serving.server.answers import ERRORS, answer, encoded
+from keras_mtl.serving.server.config import ServeConfig
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.server.registry import ModelVersions
 from keras_mtl.serving.server.state import state_of
@@ -81,16 +83,19 @@ async def _predict(request: Request, name: str, version: str) -> Response:
         body = await state.within_time(state.read_body(request))
 
         async def work() -> bytes:
-            size, limit = served.exported.size, state.config.max_megapixels
-            images, by_row = await state.decode(_images, body, size, limit)
+            until = time.monotonic() + state.config.timeout_seconds
+            images, by_row = await state.decode(_images, body, served.exported.size, state.config, until)
             outputs = await served.batcher.submit(images)
             return _encoded(served.exported, outputs, by_row)
 
-        return Response(await state.within_time(work()), media_type="application/json")
+        return encoded(await state.within_time(work()))
 
 
-def _images(body: bytes, size: int, max_megapixels: float) -> tuple[np.ndarray, bool]:
-    """The images of a request, uint8 [n, size, size, 3], and whether they came as rows."""
+def _images(body: bytes, size: int, config: ServeConfig, until: float) -> tuple[np.ndarray, bool]:
+    """The images of a request, uint8 [n, size, size, 3], and whether they came as rows.
+
+    It ends at the monotonic time `until`, when nobody waits for the answer any more.
+    """
     try:
         asked = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -106,9 +111,16 @@ def _images(body: bytes, size: int, max_megapixels: float) -> tuple[np.ndarray, 
         given = _named(given)
     if not isinstance(given, list) or not given:
         raise Refusal(400, f"Expected a list of one or more images. Received: {type(given).__name__}")
+    if len(given) > config.max_images:
+        raise Refusal(413, f"The request has {len(given):,} images; at most {config.max_images:,} are taken at once")
     if by_row:
         given = [_named(one) if isinstance(one, dict) and "b64" not in one else one for one in given]
-    return np.stack([_image(one, signature, size, max_megapixels) for one in given]), by_row
+    images = np.empty([len(given), size, size, 3], np.uint8)
+    for image, one in zip(images, given, strict=True):
+        if time.monotonic() > until:
+            raise Refusal(504, "The images were not decoded in time", retry_after=1)
+        image[:] = _image(one, signature, size, config.max_megapixels)
+    return images, by_row
 
 
 def _named(given: dict) -> Any:

@@ -8,6 +8,7 @@ from python_multipart.exceptions import FormParserError
 from keras_mtl.serving.server.refusal import Refusal
 
 FIELD = "photo"
+_MOST_PARTS = 32  # Each takes the parser a while.
 
 
 def uploaded_photo(body: bytes, content_type: str) -> bytes:
@@ -26,14 +27,22 @@ def uploaded_photo(body: bytes, content_type: str) -> bytes:
     if kind != "multipart/form-data":
         raise Refusal(415, f"Send a photo as image/jpeg, image/png, ... or in a form. Received: {kind[:80]}")
     files: dict[str, bytes] = {}
+    parts = 0
+
+    def count(_: object) -> None:
+        nonlocal parts
+        parts += 1
+        if parts > _MOST_PARTS:
+            raise Refusal(400, f"The form has more than {_MOST_PARTS} parts")
 
     def keep(file: python_multipart.multipart.File) -> None:
+        count(file)
         file.file_object.seek(0)
         files[(file.field_name or b"").decode(errors="replace")] = file.file_object.read()
 
     try:
         parser = python_multipart.create_form_parser(
-            {"Content-Type": content_type.encode()}, None, keep, config={"MAX_MEMORY_FILE_SIZE": float("inf")}
+            {"Content-Type": content_type.encode()}, count, keep, config={"MAX_MEMORY_FILE_SIZE": float("inf")}
         )
         parser.write(body)
         parser.finalize()

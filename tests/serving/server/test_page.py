@@ -1,0 +1,420 @@
+"""The page in a headless Chromium, before a real server."""
+
+import httpx
+import PIL.Image
+import pytest
+from browser import PHONE, browser, errors, prefer_theme, requests
+from exported_models import TASKS, random_model
+from fake_detector import find_red, paint
+from running_server import running_server, wait_until
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from keras_mtl.serving.export import DRAWN_LIMITS, export_model
+from keras_mtl.serving.server.state import State
+from keras_mtl.tasks import Task
+
+EMOTIONS = ("<b>angry</b>", "happy", "très calme")
+SOURCE = {"name": "papers", "tasks": ["age"], "description": "faces from papers", "licence": "CC0-1.0", "drawn": True}
+
+# Every piece of text whose contrast with what is behind it is below WCAG's 4.5.
+FAINT = """
+const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+const light = (colour) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, i) => {
+  const part = colour[i] / 255;
+  return sum + weight * (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+}, 0);
+const behind = (node) => {
+  for (; node; node = node.parentElement) {
+    const colour = channels(getComputedStyle(node).backgroundColor);
+    if (colour.length === 3 || colour[3] === 1) return colour;
+  }
+  return [255, 255, 255];
+};
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), faint = [];
+while (walker.nextNode()) {
+  const parent = walker.currentNode.parentElement;
+  if (!walker.currentNode.data.trim() || !parent.checkVisibility()) continue;
+  const [less, more] = [light(channels(getComputedStyle(parent).color)), light(behind(parent))].sort((a, b) => a - b);
+  if ((more + 0.05) / (less + 0.05) < 4.5) faint.push(walker.currentNode.data.trim());
+}
+return faint;
+"""
+# What reaches over the right edge of the screen.
+BEYOND = """
+return [...document.querySelectorAll("body *")]
+  .filter((node) => node.getBoundingClientRect().right > arguments[0] + 0.5).map((node) => node.outerHTML);
+"""
+# A camera that shows a red square, since a headless browser has none.
+CAMERA = """
+navigator.mediaDevices.enumerateDevices = async () => [{ kind: "videoinput" }];
+navigator.mediaDevices.getUserMedia = async () => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [120, 80];
+  const brush = canvas.getContext("2d");
+  setInterval(() => { brush.fillStyle = "rgb(250, 20, 30)"; brush.fillRect(0, 0, 120, 80); }, 20);
+  return window.stream = canvas.captureStream();
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved_models")
+    tasks = {
+        **TASKS,
+        "emotion": Task("emotion", "multiclass", classes=EMOTIONS),
+        "beauty": Task("beauty", "regression", low=1, high=5, head="l1"),
+    }
+    export_model(random_model(tasks=tasks), folder, name="multitask", about={"run": "r7", "sources": [SOURCE]})
+    export_model(random_model(tasks={"age": TASKS["age"]}), folder, name="age_only")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_mtl.serving.server.state.load_detector", lambda: find_red)
+        with running_server(folder, max_body_mb=0.5) as address:
+            yield address
+
+
+@pytest.fixture(scope="module")
+def desktop():
+    with browser() as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(desktop, address):
+    """The page, loaded anew; at the end it has asked nobody but the server, and the console has no complaints."""
+    requests(desktop), errors(desktop)
+    prefer_theme(desktop, "light")
+    load(desktop, address)
+    yield desktop
+    check_requests(desktop, address)
+    assert not errors(desktop)
+
+
+@pytest.fixture
+def two_faces(tmp_path):
+    path = tmp_path / "two.png"
+    paint(path, 30, 20)
+    return path
+
+
+def load(driver, address):
+    driver.get(address)
+    wait_until(lambda: driver.find_elements(By.CSS_SELECTOR, "#cards details"))
+
+
+def check_requests(driver, address):
+    asked = requests(driver)
+    assert f"{address}/v1/models" in asked
+    assert [url for url in asked if not url.startswith((f"{address}/", "blob:", "data:"))] == []
+
+
+def one(driver, selector):
+    return driver.find_element(By.CSS_SELECTOR, selector)
+
+
+def every(driver, selector):
+    return driver.find_elements(By.CSS_SELECTOR, selector)
+
+
+def texts(driver, selector):
+    return [found.text for found in every(driver, selector)]
+
+
+def status(driver):
+    return one(driver, "#status").text
+
+
+def choose(driver, path, says):
+    one(driver, "#file").send_keys(str(path))
+    wait_until(lambda: says in status(driver))
+
+
+def answer(address, path, **query):
+    options = {"models": "age_only,multitask", "detect": "true", "distributions": "true", **query}
+    response = httpx.post(f"{address}/v1/predict", params=options, content=path.read_bytes(), timeout=60)
+    return response.json()
+
+
+def sides(element):
+    """What of its parent an element covers: left, top, right, bottom, as shares."""
+    box, parent = element.rect, element.find_element(By.XPATH, "..").rect
+    left, top = box["x"] - parent["x"], box["y"] - parent["y"]
+    width, height = parent["width"], parent["height"]
+    return [left / width, top / height, (left + box["width"]) / width, (top + box["height"]) / height]
+
+
+def test_files_are_sent_again_only_where_they_have_changed(address):
+    for name, kind in (
+        ("", "text/html"),
+        ("page.css", "text/css"),
+        ("page.js", "javascript"),
+        ("icon.svg", "image/svg"),
+    ):
+        first = httpx.get(f"{address}/{name}")
+        assert first.status_code == 200 and kind in first.headers["content-type"]
+        assert first.headers["cache-control"] == "no-cache"
+        known = {"If-None-Match": first.headers["etag"]}
+        again = httpx.get(f"{address}/{name}", headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+        assert httpx.head(f"{address}/{name}").status_code == 200
+    assert httpx.get(f"{address}/__init__.py").status_code == 404
+
+
+def test_every_face_is_boxed_and_read_by_two_models(page, address, two_faces):
+    choose(page, two_faces, "2 faces found")
+    expected = answer(address, two_faces)
+    assert "multitask, version 1" in status(page) and "age_only, version 1" in status(page)
+    assert "finding faces" in status(page)
+    boxes = every(page, "#photo .box")
+    for box, face in zip(boxes, expected["faces"], strict=True):
+        shares = [side / (120 if i % 2 == 0 else 80) for i, side in enumerate(face["box"])]
+        assert sides(box) == pytest.approx(shares, abs=0.02)
+    assert texts(page, ".number") == ["1", "2"]
+    for card, face in zip(every(page, ".card"), expected["faces"], strict=True):
+        crop = one(card, "header img")
+        assert crop.get_property("naturalWidth") == 224
+        by_one, by_all = face["predictions"]["age_only"], face["predictions"]["multitask"]
+        age = every(card, "[data-task=age] .cell")
+        assert texts(card, "[data-task=age] h4") == ["age_only, version 1", "multitask, version 1"]
+        for cell, entry in zip(age, (by_one, by_all), strict=True):
+            low, high = entry["age_interval"]
+            assert one(cell, ".headline").text == f"{entry['age']:.1f} years"
+            assert f"{low:.1f} to {high:.1f}" in cell.text
+            told = one(cell, "[role=img]").accessible_name
+            assert f"Age {entry['age']:.1f} years; 80 % between {low:.1f} and {high:.1f}" in told
+            assert "axis from 0 to 120 years" in told
+            assert every(cell, ".shares") and every(cell, ".interval")
+            assert texts(cell, ".ticks span") == ["0", "40", "80", "120"]
+        for task in ("smile", "stage", "emotion"):
+            missing, cell = every(card, f"[data-task={task}] .cell")
+            assert "Not predicted by this model" in missing.text
+            assert one(cell, ".headline").text == by_all[task]
+            bars = {bar.text.rsplit("\n", 1)[0]: bar for bar in every(cell, ".bars li")}
+            shares = by_all[f"{task}_probabilities"]
+            assert set(bars) == set(shares)
+            for name, share in shares.items():
+                if 0.01 < share < 0.99:
+                    assert bars[name].text.endswith(f"{100 * share:.0f} %")
+
+
+def test_a_value_without_a_distribution_stands_on_its_axis(page, address, two_faces):
+    choose(page, two_faces, "2 faces found")
+    value = answer(address, two_faces)["faces"][0]["predictions"]["multitask"]["beauty"]
+    cell = every(page, "[data-task=beauty] .cell")[1]
+    assert one(cell, ".headline").text == f"{value:.2f}"
+    assert one(cell, "[role=img]").accessible_name == f"Beauty {value:.2f}; axis from 1 to 5"
+    assert texts(cell, ".ticks span") == ["1", "2", "3", "4", "5"]
+    assert one(cell, "line.value") and not every(cell, ".shares, .interval")
+
+
+def test_classes_keep_their_order_but_where_they_have_none(page, address, two_faces):
+    choose(page, two_faces, "2 faces found")
+    shares = answer(address, two_faces)["faces"][0]["predictions"]["multitask"]["emotion_probabilities"]
+    card = every(page, ".card")[0]
+    assert texts(card, "[data-task=stage] .bars span:first-child") == ["child", "adult", "old"]
+    assert texts(card, "[data-task=emotion] .bars span:first-child") == sorted(shares, key=shares.get, reverse=True)
+
+
+def test_a_box_chooses_its_card(page, two_faces):
+    choose(page, two_faces, "2 faces found")
+    box = every(page, ".box")[1]
+    box.click()
+    assert box.get_attribute("aria-pressed") == "true"
+    assert texts(page, ".card.chosen h2") == ["Face 2"]
+    assert page.switch_to.active_element.get_attribute("aria-label") == "Face 2"
+
+
+def test_an_error_is_the_servers_one_line_and_goes_with_the_next_photo(page, address, two_faces, tmp_path):
+    bad, huge = tmp_path / "notes.txt", tmp_path / "huge.bin"
+    bad.write_text("no photo")
+    huge.write_bytes(bytes(600_000))
+    for path in (bad, huge):
+        one(page, "#file").send_keys(str(path))
+        told = answer(address, path)["error"]
+        wait_until(lambda told=told: one(page, "#error").text == told)
+        assert one(page, "#error").get_attribute("role") == "alert"
+        assert not one(page, "#result").is_displayed()
+    choose(page, two_faces, "2 faces found")
+    assert one(page, "#error").text == ""
+    # Chromium writes statuses from 400 on into the console by itself.
+    assert all("Failed to load resource" in line for line in errors(page))
+
+
+def test_another_choice_asks_again(page, two_faces):
+    choose(page, two_faces, "2 faces found")
+    one(page, "[value=multitask]").click()
+    wait_until(lambda: "found" in status(page) and "multitask" not in status(page))
+    assert texts(page, ".card h3") == ["Age", "Age"] and not every(page, ".card h4")
+    one(page, "[value=whole]").click()
+    wait_until(lambda: "Whole photo predicted" in status(page))
+    assert texts(page, ".card h2") == ["Whole photo"] and not every(page, ".box")
+    one(page, "[value=age_only]").click()
+    wait_until(lambda: one(page, "#error").text == "Choose at least one model.")
+
+
+def test_without_a_face_the_whole_photo_is_offered(page, tmp_path):
+    paint(tmp_path / "none.png")
+    choose(page, tmp_path / "none.png", "No faces found")
+    assert not every(page, ".card")
+    one(page, "#faces button").click()
+    wait_until(lambda: "Whole photo predicted" in status(page))
+    assert len(every(page, ".card")) == 1
+
+
+def test_the_newest_photo_wins(page, two_faces, tmp_path):
+    paint(tmp_path / "one.png", 25)
+    page.execute_script("""
+        const fetched = window.fetch;
+        window.fetch = async (...asked) => {
+          window.fetch = fetched;
+          const answer = await fetched(asked[0], { ...asked[1], signal: null });
+          await new Promise((resolve) => { window.release = resolve; });
+          return answer;
+        };""")
+    one(page, "#file").send_keys(str(two_faces))
+    wait_until(lambda: page.execute_script("return Boolean(window.release)"))
+    choose(page, tmp_path / "one.png", "1 face found")
+    page.execute_async_script("window.release(); setTimeout(arguments[0], 200);")
+    assert "1 face found" in status(page) and len(every(page, ".box")) == len(every(page, ".card")) == 1
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_photo_may_be_dropped_or_pasted(page, way):
+    page.execute_async_script(
+        """
+        const [way, done] = arguments, canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [120, 80];
+        const brush = canvas.getContext("2d");
+        brush.fillStyle = "rgb(250, 20, 30)";
+        brush.fillRect(20, 10, 40, 40);
+        canvas.toBlob((blob) => {
+          const data = new DataTransfer();
+          data.items.add(new File([blob], "photo.png", { type: "image/png" }));
+          const options = { bubbles: true, cancelable: true };
+          document.body.dispatchEvent(way === "paste"
+            ? new ClipboardEvent("paste", { ...options, clipboardData: data })
+            : new DragEvent("drop", { ...options, dataTransfer: data }));
+          done();
+        });""",
+        way,
+    )
+    wait_until(lambda: "1 face found" in status(page))
+
+
+def test_a_turned_photo_is_boxed_as_it_is_shown(page, tmp_path):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    paint(tmp_path / "turned.png", 30, exif=exif)
+    choose(page, tmp_path / "turned.png", "1 face found")
+    assert one(page, "#photo img").get_property("naturalWidth") == 80
+    assert sides(one(page, ".box")) == pytest.approx([45 / 80, 5 / 120, 75 / 80, 35 / 120], abs=0.02)
+
+
+def test_all_goes_by_keyboard(page, two_faces):
+    def press(*keys):
+        ActionChains(page).send_keys(*keys).perform()
+        return page.switch_to.active_element
+
+    def outlined(element):
+        return element.value_of_css_property("outline-style") != "none"
+
+    choose(page, two_faces, "2 faces found")
+    page.execute_script("document.activeElement.blur(); getSelection().collapse(document.body, 0)")
+    assert press(Keys.TAB).get_attribute("id") == "file"
+    assert outlined(one(page, "label[for=file]"))
+    assert outlined(press(Keys.TAB))
+    press(Keys.ARROW_DOWN)
+    wait_until(lambda: "Whole photo predicted" in status(page))
+    press(Keys.ARROW_UP)
+    wait_until(lambda: "2 faces found" in status(page))
+    assert press(Keys.TAB).get_attribute("value") == "age_only"
+    press(Keys.SPACE)
+    wait_until(lambda: "found" in status(page) and "age_only" not in status(page))
+    press(Keys.TAB)
+    assert press(Keys.TAB).accessible_name == "Face 1"
+    box = press(Keys.TAB)
+    assert box.accessible_name == "Face 2" and outlined(box)
+    assert press(Keys.ENTER).get_attribute("aria-label") == "Face 2"
+    assert texts(page, ".card.chosen h2") == ["Face 2"]
+    summary = press(Keys.TAB)
+    assert "Model card" in summary.text and outlined(summary)
+    press(Keys.ENTER)
+    assert one(page, "#cards details").get_attribute("open") is not None
+
+
+def test_the_model_card_tells_sources_and_limits(page):
+    card = every(page, "#cards details")[1]
+    one(card, "summary").click()
+    for words in (
+        "multitask, version 1, run by tensorflow, exported from run r7",
+        "Age: a number from 0 to 120 years",
+        "Emotion: <b>angry</b>, happy or très calme",
+        "papers: faces from papers. Labels age. Licence: CC0-1.0. Drawn, not photographed.",
+        "a person's guess",
+        "Smile has two classes because the data have",
+        DRAWN_LIMITS.format(tasks="age"),
+        "Decisions about people",
+    ):
+        assert words in card.text
+    assert "multitask" in one(page, "#drawn").text and "age_only" not in one(page, "#drawn").text
+    assert "not stored" in one(page, "#choose").text
+
+
+def test_without_a_detector_only_the_whole_photo_is_offered(page, address, two_faces, monkeypatch):
+    monkeypatch.setattr(State, "can_detect", property(lambda state: False))
+    load(page, address)
+    assert not one(page, "[value=faces]").is_enabled()
+    assert "finds no faces" in one(page, "#settings").text
+    choose(page, two_faces, "Whole photo predicted")
+
+
+def test_the_camera_is_off_when_its_photo_is_taken(page, address):
+    assert not one(page, "#use-camera").is_displayed()
+    script = page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": CAMERA})
+    try:
+        load(page, address)
+        button = one(page, "#use-camera")
+        wait_until(button.is_displayed)
+        states = "return window.stream.getTracks().map((track) => track.readyState)"
+        for name in ("Cancel", "Take the photo"):
+            button.click()
+            wait_until(lambda: page.execute_script("return document.querySelector('video').videoWidth > 0"))
+            assert page.execute_script(states) == ["live"]
+            one(page, "dialog").find_element(By.XPATH, f".//button[.='{name}']").click()
+            wait_until(lambda: page.execute_script(states) == ["ended"])
+        wait_until(lambda: one(page, "#result").is_displayed())
+        wait_until(lambda: "found" in status(page))
+        assert one(page, "#photo img").get_property("naturalWidth") == 120
+    finally:
+        page.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_in_either_theme(page, two_faces, theme):
+    prefer_theme(page, theme)
+    for summary in every(page, "summary"):
+        summary.click()
+    choose(page, two_faces, "2 faces found")
+    dark = (
+        page.execute_script("return getComputedStyle(document.documentElement).backgroundColor") != "rgb(255, 255, 255)"
+    )
+    assert dark == (theme == "dark")
+    assert page.execute_script(FAINT) == []
+    page.execute_script("document.querySelector('#error').textContent = 'An error'")
+    assert page.execute_script(FAINT) == []
+
+
+def test_a_narrow_screen_does_not_scroll_sideways(address, two_faces):
+    with browser(PHONE, 640) as driver:
+        load(driver, address)
+        for summary in every(driver, "summary"):
+            summary.click()
+        choose(driver, two_faces, "2 faces found")
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= PHONE
+        assert driver.execute_script(BEYOND, PHONE) == []
+        # Two models stand side by side even here.
+        first, second = every(driver, "[data-task=age] .cell")[:2]
+        assert first.rect["y"] == second.rect["y"]
+        assert not errors(driver)
