@@ -19,6 +19,8 @@ MAX_PIXELS = 178_956_970
 # opened, since filters can't be changed by several threads at once.
 warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\..*")
+ORIENTATION = 0x0112
+"""The Exif tag that says how the camera was held; 1 is upright."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -45,7 +47,9 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
                 raise TooLarge(
                     f"has {photo.width:,} x {photo.height:,} pixels; at most {max_pixels / 1e6:g} million are taken"
                 )
-            return _rgb(PIL.ImageOps.exif_transpose(photo))
+            # Asked first, since Pillow copies what is upright already.
+            turned = photo.getexif().get(ORIENTATION, 1) != 1
+            return _rgb(PIL.ImageOps.exif_transpose(photo) if turned else photo)
     except PIL.UnidentifiedImageError:
         raise ValueError("is no image, or of a kind that is not read") from None
     except PIL.Image.DecompressionBombError:
@@ -65,7 +69,7 @@ def square_pixels(photo: PIL.Image.Image, size: int) -> np.ndarray:
 
 
 def _rgb(photo: PIL.Image.Image) -> PIL.Image.Image:
-    """An opened photo in RGB; a copy that needs its file no more."""
+    """An opened photo in RGB, which needs its file no more."""
     if photo.mode.startswith("I") or photo.mode == "F":
         values = np.asarray(photo, np.float32)
         # 32 bits are 16 bits in a larger box, unless they are used; floats are on one scale or the other.
@@ -73,7 +77,7 @@ def _rgb(photo: PIL.Image.Image) -> PIL.Image.Image:
         return PIL.Image.fromarray(np.round(np.clip(values, 0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
     if photo.mode == "RGB" and "transparency" not in photo.info:
         photo.load()
-        return photo.copy()
+        return photo
     if photo.has_transparency_data:
         coloured = photo.convert("RGBA")
         white = PIL.Image.new("RGBA", coloured.size, "white")

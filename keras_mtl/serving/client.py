@@ -13,12 +13,10 @@ import numpy as np
 import PIL.Image
 
 from keras_mtl.errors import UserError
-from keras_mtl.photos import decode_photo
+from keras_mtl.photos import ORIENTATION, decode_photo
 
 RETRIES = 5
 _SIGNATURE = "serve_bytes"
-_ORIENTATION = 0x0112
-"""The Exif tag that says how the camera was held; 1 is upright."""
 
 
 class ServingClient:
@@ -155,7 +153,7 @@ def _as_served(photo: bytes) -> bytes:
     upright = decode_photo(photo)  # Also finds what is no image.
     with PIL.Image.open(io.BytesIO(photo)) as opened:
         plain = opened.format in ("JPEG", "PNG", "WEBP") and opened.mode in ("RGB", "L")
-        if plain and opened.getexif().get(_ORIENTATION, 1) == 1:
+        if plain and opened.getexif().get(ORIENTATION, 1) == 1:
             return photo
     encoded = io.BytesIO()
     upright.save(encoded, "PNG", compress_level=1)

@@ -16,7 +16,7 @@ from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.formats import choose_formats
 from keras_mtl.serving.formats.base import FOLDER, Format
 from keras_mtl.serving.serving_config import write_serving_config
-from keras_mtl.serving.versions import DESCRIPTION_FILE, MODEL_FILE, add_version, versions
+from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, add_version, versions
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
 
@@ -188,7 +188,7 @@ def describe(model, about: Mapping[str, Any]) -> dict:
         if (labelling := [source["drawn"] for source in sources if name in source["tasks"]]) and all(labelling)
     ]
     return {
-        "format": 2,
+        "format": FORMAT,
         "tasks": [task.to_dict() for task in tasks.values()],
         "distributions": {
             name: head.values for name, task in tasks.items() if isinstance(head := head_of(task), BinsHead)

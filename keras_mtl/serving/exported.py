@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_mtl.errors import UserError
 from keras_mtl.files import read_json
 from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.backends import AUTO, load_backend
-from keras_mtl.serving.versions import DESCRIPTION_FILE, resolve
+from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, resolve
 
 
 class ExportedModel:
@@ -32,6 +33,11 @@ class ExportedModel:
     def __init__(self, path: pathlib.Path, backend: str = AUTO, threads: int = 0):
         self.path = path
         self.description = read_json(path / DESCRIPTION_FILE)
+        if self.description.get("format") != FORMAT:
+            raise UserError(
+                f"{path} was exported by another version of keras_mtl (format {self.description.get('format')}, expected "
+                f"{FORMAT}): export it again, python -m keras_mtl.export --run=runs/NAME"
+            )
         self.tasks: dict[str, dict] = {task["name"]: task for task in self.description["tasks"]}
         self.size: int = self.description["image_size"]
         self.backend = load_backend(path, self.size, backend, threads)

@@ -13,6 +13,8 @@ from keras_mtl.errors import UserError
 MODEL_FILE = "saved_model.pb"
 # What the outputs mean; in the folder that TensorFlow leaves to others.
 DESCRIPTION_FILE = "assets.extra/tasks.json"
+FORMAT = 2
+"""Of that file, and of the outputs it tells of."""
 
 
 def versions(folder: str | pathlib.Path) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,14 @@ def test_command_without_a_model_ends_with_one_line_and_code_2(tmp_path, photos)
     error, modules = done.stderr.splitlines()
     assert error.startswith("Error: No exported model at") and "none" in error
     assert modules.startswith("MODULES")
+
+
+def test_an_export_of_another_version_is_told(exported, photos, tmp_path):
+    shutil.copytree(exported, tmp_path / "m" / "1")
+    description = tmp_path / "m" / "1" / "assets.extra" / "tasks.json"
+    description.write_text(description.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(UserError, match="format 1, expected 2.: export it again"):
+        predict(tmp_path / "m", photos)
 
 
 def test_outputs_are_those_of_the_signature(exported, photos, capsys):

@@ -66,16 +66,17 @@ async def predict(
     state = state_of(request)
     async with state.admitted():
         chosen = {name: state.registry.find(name) for name in dict.fromkeys(models.split(","))}
-        body = await state.within_time(state.read_body(request))
-        kind = request.headers.get("content-type", "")
-        photo = (
-            await state.within_time(state.decode(uploaded_photo, body, kind))
-            if "multipart" in kind.lower()
-            else uploaded_photo(body, kind)
-        )
+        photo = await state.within_time(_uploaded(state, request))
         return answer(
             await state.within_time(_predict(state, list(chosen.values()), photo, detect, crops, distributions))
         )
+
+
+async def _uploaded(state: State, request: Request) -> bytes:
+    body, kind = await state.read_body(request), request.headers.get("content-type", "")
+    if kind.lower().startswith("multipart/"):
+        return await state.decode(uploaded_photo, body, kind)  # Reading a form takes a while.
+    return uploaded_photo(body, kind)
 
 
 async def _predict(

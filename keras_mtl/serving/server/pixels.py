@@ -73,8 +73,9 @@ def _flat(value: Any, max_megapixels: float) -> tuple[list[int | float], int, in
     """
     rows = _same_lists([value])
     if rows and isinstance(rows[0], list) and len(rows) * len(rows[0]) > max_megapixels * 1e6:
-        pixels = f"{len(rows[0]):,} x {len(rows):,} pixels"
-        raise Refusal(413, f"The image has {pixels}; at most {max_megapixels:g} million are taken")
+        raise Refusal(
+            413, f"The image has {len(rows[0]):,} x {len(rows):,} pixels; at most {max_megapixels:g} million are taken"
+        )
     pixels = _same_lists(rows)
     numbers = _same_lists(pixels)
     if not numbers or len(pixels[0]) != 3 or not set(map(type, numbers)) <= {int, float}:

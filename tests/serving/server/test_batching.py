@@ -79,6 +79,13 @@ def test_a_batch_that_is_not_full_waits_as_long_as_it_may():
     assert run(work, seconds=0.2, max_batch=3)[0].batches == [2]
 
 
+def test_a_full_batch_does_not_wait_whatever_came_before_it():
+    async def work(net, batcher):
+        return await asyncio.wait_for(batcher.submit(image(1, 6)), 20)
+
+    assert run(work, seconds=60, max_batch=2)[0].batches == [2, 2, 2]
+
+
 def test_who_has_gone_is_not_predicted():
     async def work(net, batcher):
         net.leave.clear()

@@ -161,6 +161,10 @@ def test_forms(address, expected):
     assert damaged.status_code == 400
     assert send(address, b"--x", "multipart/form-data").status_code == 400
     assert send(address, b"{}", "application/json").status_code == 415
+    for ending in ("", '; filename="f"'):
+        part = f'--x\r\nContent-Disposition: form-data; name="a"{ending}\r\n\r\n1\r\n'
+        many = send(address, part.encode() * 33 + b"--x--\r\n", "multipart/form-data; boundary=x")
+        assert many.status_code == 400 and "32 parts" in many.json()["error"]
 
 
 def test_no_part_of_an_upload_is_written_to_disk(address, monkeypatch):

@@ -157,6 +157,33 @@ def test_errors_have_tensorflow_servings_form(address, path, body, status, words
     assert "\n" not in answer.json()["error"]
 
 
+BLACK_DOT = {"b64": base64.b64encode(png(np.zeros([1, 1, 3], np.uint8))).decode()}
+GREEDY = {
+    "many numbers": ({"instances": [[[[1, 2, 3]]]] * 1025}, 413, "1,025 images"),
+    "many photos": ({"signature_name": "serve_bytes", "instances": [BLACK_DOT] * 90_000}, 413, "90,000 images"),
+    "texts as an array": ({"instances": [["a" * 4_000_000] + ["b"] * 1_500_000]}, 400, "shape"),
+    "empty rows": ({"instances": [[[]] * 1_000_000]}, 400, "shape"),
+    "a long name": ({"signature_name": "x" * 5_000_000, "instances": [1]}, 400, "signature name"),
+    "a long key of lines": ({"instances": [{"y\n" * 1_000_000: 1}]}, 400, "alone"),
+    "large numbers": ({"signature_name": "serve_float", "instances": [[[[1e300, 1, 2]]]]}, 400, "finite"),
+    "truth values": ({"instances": [[[[True, 1, 2]]]]}, 400, "shape"),
+}
+
+
+@pytest.mark.parametrize("kind", GREEDY)
+def test_a_request_that_asks_for_much_memory_gets_a_short_line(address, kind):
+    body, status, words = GREEDY[kind]
+    answer = httpx.post(f"{address}:predict", json=body, timeout=60)
+    assert answer.status_code == status and words in answer.json()["error"]
+    assert len(answer.text) < 500 and "\n" not in answer.json()["error"]
+
+
+def test_as_many_images_as_a_request_may_have_are_answered(address):
+    answer = httpx.post(f"{address}:predict", json={"instances": [[[[1, 2, 3]]]] * 1024}, timeout=60)
+    assert len(answer.json()["predictions"]) == 1024
+    assert answer.headers["cache-control"] == "no-store"
+
+
 def test_our_client_gets_the_models_own_predictions(address, exported):
     from keras_mtl.serving.exported import load_exported
 
