@@ -103,7 +103,7 @@ def test_an_export_of_another_version_is_told(exported, photos, tmp_path):
     shutil.copytree(exported, tmp_path / "m" / "1")
     description = tmp_path / "m" / "1" / "assets.extra" / "tasks.json"
     description.write_text(description.read_text().replace('"format": 2', '"format": 1'))
-    with pytest.raises(UserError, match="format 1, expected 2.: export it again"):
+    with pytest.raises(UserError, match="format 1, expected 2: export it again"):
         predict(tmp_path / "m", photos)
 
 
