@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -44,7 +45,11 @@ def serve(config: ServeConfig) -> None:
     """Serves until SIGINT or SIGTERM, then answers what has come and returns."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # It tells bytes of damaged uploads.
     server, listening = start(config)
+    # Python would look through a JSON body's millions of lists again and again while it is read, and all requests wait.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     host, port = listening.getsockname()[:2]
     # uvicorn's own handlers end the process by the signal, which looks like a crash to who started it. In another
     # thread than the main one it sets none.

@@ -163,6 +163,8 @@ def test_the_command_serves_and_a_stop_loses_no_request(folder, number):
             wait_until(lambda: len(traffic.answers) > 20)
             # TensorFlow is not needed for ONNX, and not there.
             assert "tensorflow" not in pathlib.Path(f"/proc/{process.pid}/maps").read_text()
+            form = {"Content-Type": "multipart/form-data; boundary=x"}
+            assert httpx.post(f"{address}/v1/predict", content=b"--x\r\nsecret@: 1", headers=form).status_code == 400
             process.send_signal(number)
             assert process.wait(60) == 0
     finally:
@@ -170,7 +172,8 @@ def test_the_command_serves_and_a_stop_loses_no_request(folder, number):
     assert {status for status, _ in traffic.answers} == {200}
     # Who asks after the end finds nobody there; nobody is cut off in the middle of an answer.
     assert all("Connect" in error or "disconnected" in error for error in traffic.errors), traffic.errors
-    assert PHOTO[:4].decode("latin1") not in process.stderr.read()
+    told = process.stderr.read()
+    assert PHOTO[:4].decode("latin1") not in told and "WARNING" not in told
 
 
 def test_wrong_flags_end_with_one_line_and_code_2(folder, tmp_path):
