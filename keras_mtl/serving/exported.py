@@ -35,8 +35,8 @@ class ExportedModel:
         self.description = read_json(path / DESCRIPTION_FILE)
         if self.description.get("format") != FORMAT:
             raise UserError(
-                f"{path} is an export of format {self.description.get('format')}, expected {FORMAT}: export it again by "
-                "this version, python -m keras_mtl.export --run=runs/NAME"
+                f"{path} is an export of format {self.description.get('format')}, expected {FORMAT}: export it again, "
+                "python -m keras_mtl.export --run=runs/NAME"
             )
         self.tasks: dict[str, dict] = {task["name"]: task for task in self.description["tasks"]}
         self.size: int = self.description["image_size"]

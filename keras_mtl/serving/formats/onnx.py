@@ -13,7 +13,7 @@ OPSET = 17
 
 
 class Onnx(Format):
-    """By tf2onnx."""
+    """By tf2onnx, and some steps less than that leaves."""
 
     name = "onnx"
     suffix = ".onnx"
@@ -21,9 +21,14 @@ class Onnx(Format):
     limit = 1e-5
 
     def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:
+        import onnx
         import tf2onnx
 
         from keras_mtl.serving.formats.graphs import numbers_graph
+        from keras_mtl.serving.formats.onnx_graph import simplify
 
         graph = numbers_graph(model)
-        tf2onnx.convert.from_function(graph, input_signature=graph.input_signature, opset=OPSET, output_path=str(path))
+        converted, _ = tf2onnx.convert.from_function(graph, input_signature=graph.input_signature, opset=OPSET)
+        simplify(converted)
+        onnx.checker.check_model(converted)
+        onnx.save(converted, path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import pathlib
+import sys
 import tempfile
 from collections.abc import Sequence
 from typing import ClassVar
@@ -51,7 +54,13 @@ class OpenVinoInt8(OpenVino):
         import nncf
 
         assert images is not None  # as `calibrated` asks for
+        nncf.set_log_level(logging.ERROR)
         data = nncf.Dataset([images[i : i + 1] for i in range(len(images))])
-        return nncf.quantize(
-            converted, data, subset_size=len(images), ignored_scope=nncf.IgnoredScope(types=list(_KEPT), validate=False)
-        )
+        # Its progress bars would stand between what the command prints.
+        with contextlib.redirect_stdout(sys.stderr):
+            return nncf.quantize(
+                converted,
+                data,
+                subset_size=len(images),
+                ignored_scope=nncf.IgnoredScope(types=list(_KEPT), validate=False),
+            )

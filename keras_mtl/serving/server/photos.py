@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import time
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import fastapi
@@ -18,6 +19,7 @@ from keras_mtl.data.faces.crops import SIZE
 from keras_mtl.photos import square_pixels
 from keras_mtl.serving.server import pixels
 from keras_mtl.serving.server.answers import ERRORS, answer
+from keras_mtl.serving.server.batching import Outputs
 from keras_mtl.serving.server.registry import Served
 from keras_mtl.serving.server.state import State, state_of
 from keras_mtl.serving.server.uploads import FIELD, uploaded_photo
@@ -66,10 +68,12 @@ async def predict(
     state = state_of(request)
     async with state.admitted():
         chosen = {name: state.registry.find(name) for name in dict.fromkeys(models.split(","))}
-        photo = await state.within_time(_uploaded(state, request))
-        return answer(
-            await state.within_time(_predict(state, list(chosen.values()), photo, detect, crops, distributions))
-        )
+
+        async def work() -> dict[str, Any]:
+            photo = await _uploaded(state, request)
+            return await _predict(state, list(chosen.values()), photo, detect, crops, distributions)
+
+        return answer(await state.within_time(work()))
 
 
 async def _uploaded(state: State, request: Request) -> bytes:
@@ -104,9 +108,7 @@ async def _predict(
         places = [{"box": None, "points": None, "confidence": None}]
         decoded = time.perf_counter()
     detected = time.perf_counter()
-    answers = await asyncio.gather(
-        *(served.batcher.submit(squares[served.exported.size]) for served in chosen if cut), return_exceptions=False
-    )
+    answers = await _together([served.batcher.submit(squares[served.exported.size]) for served in chosen if cut])
     faces: list[dict] = [{**place, "predictions": {}} for place in places]
     for served, outputs in zip(chosen, answers, strict=False):
         entries = served.exported.readable(outputs, distributions=distributions)
@@ -128,6 +130,11 @@ async def _predict(
             "total": round(1000 * (end - start), 2),
         },
     }
+
+
+async def _together(work: list[Coroutine[Any, Any, Outputs]]) -> list[Outputs]:
+    """All results; of one model without a task of its own, since that is what most requests ask for."""
+    return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
 
 
 def _whole(
