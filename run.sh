@@ -34,7 +34,8 @@ setup() {
         fi
     fi
     echo "Installing what keras_mtl needs (some minutes the first time)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$extra]"
+    # Not compiled at once: of what is installed little is ever imported.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[$extra]"
     rm -f .venv/.installed-"$extra"-*
     touch "$stamp"
 }

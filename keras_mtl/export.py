@@ -49,7 +49,7 @@ def main(config: ExportConfig) -> None:
 
 def console() -> None:
     """The console script."""
-    run_command(main, ExportConfig, __doc__)
+    run_command(main, ExportConfig, __doc__, needs_tensorflow=False)
 
 
 if __name__ == "__main__":

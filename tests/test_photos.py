@@ -123,7 +123,7 @@ SEEDS = [encoded(PHOTO, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF", "TIFF",
 SEEDS.append(encoded(PHOTO.convert("P"), "PNG"))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.one_of(st.binary(max_size=99), st.builds(mutated, st.sampled_from(SEEDS), st.randoms(use_true_random=False))))
 def test_damaged_files_raise_nothing_else(data):
     try:

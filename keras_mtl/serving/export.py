@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, write_json
+from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.formats import choose_formats
 from keras_mtl.serving.formats.base import FOLDER, Format
@@ -144,6 +145,7 @@ def export_run(
     """
     folder = RunFolder.trained(run)
     choose_formats(formats)
+    import_tensorflow()  # Only now, so that a wrong name is told at once.
     model = folder.load_model()
     # The manifest, not the data themselves: they may have gone, or be on another machine.
     sources = read_json(folder.manifest_path).get("sources", {})

@@ -238,7 +238,7 @@ def mutated(data, random):
 SEEDS = [encoded(PHOTO), encoded(PHOTO, "JPEG"), encoded(PHOTO, "WEBP"), encoded(PHOTO, "GIF"), encoded(PHOTO, "TIFF")]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.one_of(st.binary(max_size=200), st.builds(mutated, st.sampled_from(SEEDS), st.randoms(use_true_random=False)))
 )
@@ -259,7 +259,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(JSON)
 def test_no_json_whatever_is_a_defect(address, value):
     answer = httpx.post(f"{address}/v1/models/a:predict", json=value)
@@ -272,7 +272,7 @@ def test_bad_photos_leave_no_memory_behind(address, expected):
     for data in bad:
         send(address, data)
     before = process.memory_info().rss
-    for _ in range(25):
+    for _ in range(10):
         for data in bad:
             assert send(address, data).status_code in (400, 413)
     assert process.memory_info().rss - before < 100e6
