@@ -15,6 +15,9 @@ from keras_mtl.errors import UserError
 from keras_mtl.serving.server.app import build_app
 from keras_mtl.serving.server.config import ServeConfig
 
+KEEP_SECONDS = 75
+"""How long a connection is kept for a next request: longer than clients and proxies keep theirs, which is a minute at
+most by their defaults. Who closes first must not be us, or a request that is under way just then is lost."""
 STOP_SECONDS = 30
 """How long requests that are being answered when the server is stopped may take to end."""
 
@@ -36,6 +39,7 @@ def start(config: ServeConfig) -> tuple[uvicorn.Server, socket.socket]:
         access_log=False,  # Who sends photos is nobody's business; /metrics counts them.
         log_config=None,
         timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=KEEP_SECONDS,
         server_header=False,
     )
     return uvicorn.Server(settings), listening

@@ -99,6 +99,9 @@ def test_aligned_faces_lie_as_in_the_set_that_they_are_from(album, prepared):
     assert np.median(distances) < 4 and np.quantile(distances, 0.9) < 9
 
 
+FACE = ("image", "face", "faces", "box")
+
+
 def test_predict_crops_as_prepare_does(album, tmp_path, command):
     exported = export_model(
         build_model(["age"], image_size=32, width=4, blocks=(1,), seed=3),
@@ -118,7 +121,7 @@ def test_predict_crops_as_prepare_does(album, tmp_path, command):
     assert [entry.get("age") for entry in entries[:2]] == pytest.approx(
         [json.loads(line)["age"] for line in cropped], abs=0.05
     )
-    assert [list(entry) for entry in entries] == [["image", "box", "faces", "age"]] * 2 + [["image", "error"]]
+    assert [list(entry) for entry in entries] == [[*FACE, "age", "age_interval"]] * 2 + [["image", "error"]]
     assert entries[0]["faces"] == 1 and len(entries[0]["box"]) == 4
 
 
