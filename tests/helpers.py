@@ -26,3 +26,12 @@ def run_command(command: str, *flags: object, check: bool = True, **options) -> 
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def mutated(data: bytes, random) -> bytes:
+    """Some bytes changed, taken out or put in; `random` as hypothesis' `randoms()` gives it."""
+    changed = bytearray(data)
+    for _ in range(random.randint(1, 20)):
+        at = random.randrange(len(changed))
+        changed[at : at + random.randint(0, 3)] = random.randbytes(random.randint(0, 3))
+    return bytes(changed)

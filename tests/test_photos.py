@@ -5,6 +5,7 @@ import io
 import numpy as np
 import PIL.Image
 import pytest
+from helpers import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,14 +110,6 @@ def test_what_is_no_photo_is_refused_in_one_line(data, words):
     with pytest.raises((OSError, ValueError), match=words) as raised:
         decode_photo(data)
     assert str(raised.value) and "\n" not in str(raised.value)
-
-
-def mutated(data, random):
-    changed = bytearray(data)
-    for _ in range(random.randint(1, 20)):
-        at = random.randrange(len(changed))
-        changed[at : at + random.randint(0, 3)] = random.randbytes(random.randint(0, 3))
-    return bytes(changed)
 
 
 SEEDS = [encoded(PHOTO, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")]

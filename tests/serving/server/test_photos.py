@@ -13,6 +13,7 @@ import psutil
 import pytest
 from exported_models import SIZE, random_model
 from fake_detector import find_red, paint
+from helpers import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from running_server import running_server
@@ -224,15 +225,6 @@ def test_operation_and_openapi(address):
     assert httpx.get(f"{address}/v1/predict").status_code == 405
     headers = httpx.get(f"{address}/v1/models").headers
     assert "default-src 'self'" in headers["content-security-policy"]
-
-
-def mutated(data, random):
-    """Some bytes changed, taken out or doubled."""
-    changed = bytearray(data)
-    for _ in range(random.randint(1, 20)):
-        at = random.randrange(len(changed))
-        changed[at : at + random.randint(0, 3)] = random.randbytes(random.randint(0, 3))
-    return bytes(changed)
 
 
 SEEDS = [encoded(PHOTO), encoded(PHOTO, "JPEG"), encoded(PHOTO, "WEBP"), encoded(PHOTO, "GIF"), encoded(PHOTO, "TIFF")]
