@@ -22,7 +22,6 @@ import numpy as np
 from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.exported import load_exported
 from keras_mtl.serving.inputs import shots
-from keras_mtl.serving.predict import predictor
 from keras_mtl.serving.predicting import predict_looks
 from keras_mtl.serving.reading import face_reader, read_ahead, read_whole
 from keras_mtl.table import aligned
@@ -45,7 +44,7 @@ def main() -> None:
         parser.error(f"no file is named like {options.images!r} in {folder}")
     files = files[:: max(1, len(files) // options.count)][: options.count]
     model = load_exported(options.model, options.backend)
-    predict, read = predictor(model), face_reader(0.0) if options.detect else read_whole
+    predict, read = model.predict_images, face_reader(0.0) if options.detect else read_whole
     pixels = np.stack([square_pixels(decode_photo(pathlib.Path(file).read_bytes()), model.size) for file in files])
 
     def plain() -> None:

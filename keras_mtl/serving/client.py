@@ -14,6 +14,7 @@ import PIL.Image
 
 from keras_mtl.errors import UserError
 from keras_mtl.photos import ORIENTATION, decode_photo
+from keras_mtl.serving.versions import SUFFIXES
 
 RETRIES = 5
 _SIGNATURE = "serve_bytes"
@@ -145,7 +146,7 @@ class ServingClient:
 def _suffix(name: str, outputs: Mapping[str, np.ndarray]) -> bool:
     """Whether an output says more about another."""
     owner, _, last = name.rpartition("_")
-    return owner in outputs and last in ("class", "distribution", "interval")
+    return owner in outputs and last in SUFFIXES
 
 
 def _as_served(photo: bytes) -> bytes:

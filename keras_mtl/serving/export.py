@@ -17,7 +17,7 @@ from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.formats import choose_formats
 from keras_mtl.serving.formats.base import FOLDER, Format
 from keras_mtl.serving.serving_config import write_serving_config
-from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, add_version, versions
+from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, SUFFIXES, add_version, versions
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
 
@@ -178,7 +178,7 @@ def describe(model, about: Mapping[str, Any]) -> dict:
     tasks = model.tasks
     for name in tasks:
         owner, _, suffix = name.rpartition("_")
-        if owner in tasks and suffix in ("class", "distribution", "interval"):
+        if owner in tasks and suffix in SUFFIXES:
             raise UserError(f"Task {name!r} is named like the {suffix} output of task {owner!r}: rename one.")
     from keras_mtl.models.heads import head_of
     from keras_mtl.models.heads.base import BinsHead

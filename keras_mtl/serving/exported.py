@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+import PIL.Image
 
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json
@@ -56,7 +57,11 @@ class ExportedModel:
         Raises:
             OSError, ValueError: one of them is damaged, no image, or would take too much memory.
         """
-        pixels = [square_pixels(decode_photo(photo), self.size) for photo in photos]
+        return self.predict_images([decode_photo(photo) for photo in photos])
+
+    def predict_images(self, images: Sequence[PIL.Image.Image]) -> list[dict]:
+        """Predicts RGB images of any size, all at once: what `readable` gives for each."""
+        pixels = [square_pixels(image, self.size) for image in images]
         return self.readable(self.backend.predict(np.stack(pixels))) if pixels else []
 
     def readable(self, outputs: dict[str, np.ndarray], *, distributions: bool = False) -> list[dict]:

@@ -7,28 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-import PIL.Image
-
 from keras_mtl.errors import UserError
-from keras_mtl.photos import square_pixels
 from keras_mtl.serving.backends import AUTO
 from keras_mtl.serving.boxes import Pictures
 from keras_mtl.serving.exported import ExportedModel, load_exported
 from keras_mtl.serving.inputs import find_files, shots
-from keras_mtl.serving.predicting import Predict, predict_looks
+from keras_mtl.serving.predicting import predict_looks
 from keras_mtl.serving.reading import FACES, face_reader, read_ahead, read_whole
 from keras_mtl.serving.results import WRITERS, Kept, Writer, stdout_kind
-
-
-def predictor(model: ExportedModel) -> Predict:
-    """From RGB images of any size to a dict each, by an exported model."""
-
-    def predict(images: Sequence[PIL.Image.Image]) -> list[dict]:
-        pixels = np.stack([square_pixels(image, model.size) for image in images])
-        return model.readable(model.backend.predict(pixels))
-
-    return predict
 
 
 def predict_files(
@@ -82,7 +68,7 @@ def predict_files(
     looks = read_ahead((shot for shot in shots(files, every_seconds) if shot.key not in done), read)
     failed = False
     with _writer(exported.tasks, kept, format) as writer, _progress(len(files), bool(out)) as advance:
-        for look, entries in predict_looks(looks, predictor(exported), batch_size):
+        for look, entries in predict_looks(looks, exported.predict_images, batch_size):
             if look.error:
                 failed = True
                 print(f"Warning: {look.shot.image}: {look.error}", file=sys.stderr)

@@ -31,7 +31,7 @@ def predict_looks(looks: Iterable[Look], predict: Predict, batch_size: int) -> I
 
 def _predict_batch(batch: Sequence[Look], predict: Predict) -> Iterator[tuple[Look, list[dict]]]:
     images = [image for look in batch for image in look.images]
-    answers = iter(predict(images) if images else [])
+    answers = iter(predict(images))
     for look in batch:
         if look.error:
             yield look, [{**look.shot.told, "error": look.error}]

@@ -13,6 +13,7 @@ from keras_mtl.errors import UserError
 from keras_mtl.serving.backends import BACKENDS
 from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.formats.base import FOLDER, Format
+from keras_mtl.serving.formats.litert import READOUT
 from keras_mtl.tasks import Task
 
 _CALLS = 50
@@ -101,7 +102,4 @@ class AsModel:
 
 def _files_of(one: Format, folder: pathlib.Path) -> list[pathlib.Path]:
     """The format's file, and those that belong to it: weights, or a second part."""
-    stem = one.name
-    return [
-        path for path in (folder / FOLDER).iterdir() if path.stem == stem or path.name.startswith(f"{stem}_readout.")
-    ]
+    return [path for path in (folder / FOLDER).iterdir() if path.stem == one.name or path.name == one.name + READOUT]

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.serving.formats import FORMATS
 
 
 class Backend(abc.ABC):
@@ -45,9 +46,9 @@ def need(package: str, name: str) -> None:
         raise UserError(f"Backend {name!r} needs the package {package}: pip install 'keras_mtl[formats]'")
 
 
-def find(folder: pathlib.Path, name: str, suffix: str) -> pathlib.Path:
+def find(folder: pathlib.Path, name: str) -> pathlib.Path:
     """The file of a format. Raises UserError where the export lacks it."""
-    path = folder / "formats" / f"{name}{suffix}"
+    path = folder / FORMATS[name].file
     if not path.is_file():
         raise UserError(f"Export {folder} has no {name}: python -m keras_mtl.export --run=runs/NAME --formats={name}")
     return path

@@ -9,17 +9,18 @@ import numpy as np
 
 from keras_mtl.cores import count_cores
 from keras_mtl.serving.backends.base import Backend, find, need
+from keras_mtl.serving.formats.litert import READOUT
 
 
 class LiteRt(Backend):
     """With XNNPACK, one image after the other, as on a phone: another batch size would mean to prepare it anew."""
 
     def load(self, folder: pathlib.Path, threads: int) -> None:
-        path = find(folder, self.name, ".tflite")
+        path = find(folder, self.name)
         need("ai_edge_litert", self.name)
         from ai_edge_litert.interpreter import Interpreter
 
-        files = [path, path.with_name(f"{path.stem}_readout.tflite")]
+        files = [path, path.with_name(path.stem + READOUT)]
         interpreters = [
             Interpreter(model_path=str(file), num_threads=threads or count_cores()) for file in files if file.is_file()
         ]

@@ -14,7 +14,7 @@ class OnnxRuntime(Backend):
     """On the processor, all graph optimisations on."""
 
     def load(self, folder: pathlib.Path, threads: int) -> None:
-        path = find(folder, self.name, ".onnx")
+        path = find(folder, self.name)
         need("onnxruntime", self.name)
         import onnxruntime
 

@@ -15,7 +15,7 @@ class OpenVino(Backend):
     """On the processor. Each thread that calls has a request of its own."""
 
     def load(self, folder: pathlib.Path, threads: int) -> None:
-        path = find(folder, self.name, ".xml")
+        path = find(folder, self.name)
         need("openvino", self.name)
         import openvino
 

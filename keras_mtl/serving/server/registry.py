@@ -61,8 +61,7 @@ class ModelVersions:
     def refresh(self, load: Callable[[pathlib.Path, str], Served], keep_all: bool) -> None:
         """Loads what is new, then lets go of what is no longer wanted; a version that fails leaves the old one be."""
         wanted = self.wanted(keep_all)
-        current = self.served[max(self.served, key=int)] if self.served and not self.fixed else None
-        preferred = current.exported.backend.name if current else AUTO
+        preferred = self.find().exported.backend.name if self.served else AUTO
         fresh = {}
         for version in wanted:
             if version in self.served:
@@ -93,7 +92,7 @@ class ModelVersions:
             return served[version]
         if not served:
             raise Refusal(503, f"Model {self.name} has no version that is loaded", retry_after=5)
-        return served[next(reversed(served))]
+        return next(reversed(served.values()))
 
 
 class Registry:
@@ -214,7 +213,7 @@ class Registry:
 
     def _tell_version(self, model: ModelVersions) -> None:
         if model.served:
-            newest = next(reversed(model.served))
+            newest = model.find().exported.version
             self._metrics.version.labels(model.name).set(float(_number(newest)))
 
 

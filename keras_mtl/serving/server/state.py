@@ -82,7 +82,7 @@ class State:
 
     @contextlib.asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
-        """Around what a request does: raises Refusal where there are too many already, or it takes too long."""
+        """Around what a request does: raises Refusal where there are too many already, or the server is not ready."""
         if not self.ready:
             raise Refusal(503, "The server is starting or stopping: try again", retry_after=5)
         if self._running >= self.config.queue:
