@@ -34,8 +34,8 @@ setup() {
         fi
     fi
     echo "Installing what keras_mtl needs (some minutes the first time)"
-    # Not compiled at once: of what is installed little is ever imported.
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[$extra]"
+    # Compiled at once: where PYTHONDONTWRITEBYTECODE is set, each process would compile what it imports again.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --compile -c constraints.txt -e ".[$extra]"
     rm -f .venv/.installed-"$extra"-*
     touch "$stamp"
 }
