@@ -68,6 +68,8 @@ END
     test)
         shift
         setup test
+        # Else each of the many processes that tests start would compile the package again.
+        unset PYTHONDONTWRITEBYTECODE
         # By file, so that what a file makes once is made once.
         .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
         ;;

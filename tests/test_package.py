@@ -29,6 +29,12 @@ def test_a_saved_model_loads_whichever_is_imported_first(trained_run, imports):
     assert python(code) == "age gender smile"
 
 
+def test_a_command_starts_without_scikit_learn_and_leaves_it_to_who_asks():
+    code = "import sys; from keras_mtl.quiet import import_tensorflow; import_tensorflow(); "
+    code += "print('sklearn' in sys.modules); import sklearn.metrics; print(sklearn.metrics.r2_score([1, 2], [1, 2]))"
+    assert python(code) == "False\n1.0"
+
+
 def test_onednn_is_on_unless_the_user_chose():
     show = "import keras_mtl, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
     assert python(show) == "1"
