@@ -19,7 +19,10 @@ class OpenVino(Backend):
         need("openvino", self.name)
         import openvino
 
-        settings = {"INFERENCE_NUM_THREADS": threads or count_cores(), "PERFORMANCE_HINT": "LATENCY"}
+        threads = threads or count_cores()
+        # A stream is a call that runs: as many as there are cores for.
+        streams = max(1, count_cores() // threads)
+        settings = {"INFERENCE_NUM_THREADS": threads * streams, "NUM_STREAMS": streams, "PERFORMANCE_HINT": "LATENCY"}
         # Where the processor has bfloat16, OpenVINO would take it for float32.
         settings["INFERENCE_PRECISION_HINT"] = "f32"
         self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)

@@ -5,30 +5,45 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import NamedTuple
+from concurrent.futures import Executor, Future, InvalidStateError
 
 import numpy as np
 
 Outputs = dict[str, np.ndarray]
 
 
-class _Waiting(NamedTuple):
-    images: np.ndarray
-    answer: asyncio.Future[Outputs]
+class _Request:
+    """Images of one request, which several batches may share, and the future of their outputs."""
+
+    def __init__(self, images: np.ndarray, answer: Future[Outputs]):
+        self.images, self.answer = images, answer
+        self.taken = 0  # images that are in a batch or predicted
+        self._parts: dict[int, Outputs] = {}
+
+    def add(self, start: int, outputs: Outputs) -> None:
+        """Keeps the outputs of the images from `start` on, and answers once they are all there."""
+        self._parts[start] = outputs
+        counts = [len(next(iter(part.values()))) for part in self._parts.values()]
+        if sum(counts) == len(self.images):
+            parts = [self._parts[start] for start in sorted(self._parts)]
+            whole = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+            _settle(self.answer, whole)
 
 
 class Batcher:
-    """Collects images while a batch is being predicted, and predicts them all at once when it is done.
+    """Collects images while batches are being predicted, and predicts what has come when one is done.
 
-    So nobody waits while nothing runs, and batches grow with the load by themselves. A waiting request whose client has
-    gone is dropped. All methods belong to one event loop.
+    So nobody waits while nothing runs, and batches grow with the load by themselves. The thread that has prepared
+    images goes on to predict them, and then what has come meanwhile; where `at_once` threads do so already, it leaves
+    its images to those. A waiting request whose client has gone is dropped.
 
     Args:
         predict: from uint8 [n, size, size, 3] to outputs with n rows; called in `executor`.
-        executor: with one thread, or several batches run side by side.
-        max_batch: images at once, at most; a request with more is predicted in parts.
+        executor: threads: `at_once` of them may be predicting, and the others prepare images.
+        at_once: batches that run side by side, at most.
+        max_batch: images in a batch, at most.
         seconds: how long a batch that isn't full waits for more images.
         observe: told the number of images of each batch.
     """
@@ -38,68 +53,107 @@ class Batcher:
         predict: Callable[[np.ndarray], Outputs],
         executor: Executor,
         *,
+        at_once: int,
         max_batch: int,
         seconds: float = 0.0,
         observe: Callable[[int], None] = lambda images: None,
     ):
         self._predict, self._executor, self._observe = predict, executor, observe
-        self._max_batch, self._seconds = max_batch, seconds
-        self._waiting: collections.deque[_Waiting] = collections.deque()
-        self._full = asyncio.Event()
-        self._runner: asyncio.Task | None = None
+        self._at_once, self._max_batch, self._seconds = at_once, max_batch, seconds
+        self._waiting: collections.deque[_Request] = collections.deque()
+        self._changed = threading.Condition()
+        self._running = self._under_way = 0  # batches that run, and images in them
 
-    async def submit(self, images: np.ndarray) -> Outputs:
-        """The outputs for uint8 [n, size, size, 3], n at least 1. Raises what `predict` raises."""
-        parts = [images[i : i + self._max_batch] for i in range(0, len(images), self._max_batch)]
-        entries = [_Waiting(part, asyncio.get_running_loop().create_future()) for part in parts]
-        self._waiting.extend(entries)
-        if self._fills_a_batch():
-            self._full.set()
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+    async def submit(self, prepare: Callable[[], np.ndarray]) -> Outputs:
+        """The outputs for images.
+
+        Args:
+            prepare: gives the images, uint8 [n, size, size, 3], n at least 1; called in `executor`.
+
+        Raises:
+            Exception: what `prepare` or `predict` raises.
+        """
+        answer: Future[Outputs] = Future()
+        self._executor.submit(self._work, prepare, answer)
+        return await asyncio.wrap_future(answer)
+
+    def _work(self, prepare: Callable[[], np.ndarray], answer: Future[Outputs]) -> None:
+        if answer.done():
+            return
         try:
-            each = [await entry.answer for entry in entries]
-        finally:
-            for entry in entries:
-                entry.answer.cancel()  # Does nothing to those that are done.
-        return each[0] if len(each) == 1 else {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+            request = _Request(prepare(), answer)
+        except BaseException as error:  # Whatever it is, who waits must hear of it.
+            _settle(answer, error)
+            return
+        with self._changed:
+            self._waiting.append(request)
+            self._changed.notify_all()
+            if self._running >= self._at_once:
+                return
+            self._running += 1
+        self._run()
 
-    async def _run(self) -> None:
-        while self._waiting:
-            if self._seconds and not self._fills_a_batch():
-                self._full.clear()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._full.wait(), self._seconds)
-            batch = self._next()
-            if batch:
-                await self._answer(batch)
-
-    def _fills_a_batch(self) -> bool:
-        return sum(len(entry.images) for entry in self._waiting) >= self._max_batch
-
-    def _next(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _run(self) -> None:
         count = 0
-        while self._waiting and count + len(self._waiting[0].images) <= self._max_batch:
-            entry = self._waiting.popleft()
-            if not entry.answer.done():
-                batch.append(entry)
-                count += len(entry.images)
+        while True:
+            with self._changed:
+                self._under_way -= count
+                if self._waiting and self._seconds:
+                    self._changed.wait_for(lambda: self._images_waiting() >= self._max_batch, self._seconds)
+                batch = self._next()
+                if not batch:
+                    # Under the lock, so that what comes next finds that nobody runs.
+                    self._running -= 1
+                    return
+                count = sum(end - start for _, start, end in batch)
+                self._under_way += count
+                if self._waiting and self._running < self._at_once:  # What is left of a large request.
+                    self._running += 1
+                    self._executor.submit(self._run)
+            self._answer(batch)
+
+    def _images_waiting(self) -> int:
+        return sum(len(request.images) - request.taken for request in self._waiting)
+
+    def _next(self) -> list[tuple[_Request, int, int]]:
+        """Requests with the first and the last of their images, exclusive, that the next batch is made of."""
+        self._waiting = collections.deque(request for request in self._waiting if not request.answer.done())
+        waiting = self._images_waiting()
+        # An equal share: else one batch has all that waits, and cores nothing to do once the other batch is done.
+        room = min(waiting, -(-(waiting + self._under_way) // self._at_once), self._max_batch)
+        batch = []
+        while room:
+            request = self._waiting[0]
+            start, end = request.taken, min(request.taken + room, len(request.images))
+            batch.append((request, start, end))
+            room -= end - start
+            request.taken = end
+            if end == len(request.images):
+                self._waiting.popleft()
         return batch
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
-        images = batch[0].images if len(batch) == 1 else np.concatenate([entry.images for entry in batch])
-        self._observe(len(images))
+    def _answer(self, batch: list[tuple[_Request, int, int]]) -> None:
+        parts = [request.images[start:end] for request, start, end in batch]
+        images = parts[0] if len(parts) == 1 else np.concatenate(parts)
         try:
-            outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._predict, images)
-        except Exception as error:  # Whatever it is, those who wait must hear of it.
-            for entry in batch:
-                if not entry.answer.done():
-                    entry.answer.set_exception(error)
+            self._observe(len(images))
+            outputs = self._predict(images)
+        except Exception as error:
+            for request, _, _ in batch:
+                _settle(request.answer, error)
             return
-        start = 0
-        for entry in batch:
-            end = start + len(entry.images)
-            if not entry.answer.done():
-                entry.answer.set_result({name: values[start:end] for name, values in outputs.items()})
-            start = end
+        row = 0
+        for request, start, end in batch:
+            rows = slice(row, row + end - start)
+            with self._changed:  # Another batch may hold the rest of it.
+                request.add(start, {name: values[rows] for name, values in outputs.items()})
+            row = rows.stop
+
+
+def _settle(answer: Future[Outputs], result: Outputs | BaseException) -> None:
+    """Ends a future, if nobody has: who has gone has cancelled it."""
+    with contextlib.suppress(InvalidStateError):
+        if isinstance(result, BaseException):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)

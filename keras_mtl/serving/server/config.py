@@ -27,7 +27,7 @@ class ServeConfig:
     port: int = flag(8501, "Port to listen on; 0 for any that is free.", ADDRESS, low=0, high=65535)
 
     backend: str = flag(AUTO, "What runs the models; auto: the fastest here.", SPEED, choices=(AUTO, *BACKENDS))
-    threads: int = flag(0, "Cores that one call of a model may use; 0 for all.", SPEED, low=0)
+    threads: int = flag(0, "Cores that one batch may use; 0 for all but one, as two run side by side.", SPEED, low=0)
     max_batch: int = flag(32, "Images of several requests that are predicted at once, at most.", SPEED, low=1)
     batch_milliseconds: float = flag(
         0.0, "How long to wait for more images before a batch that is not full is predicted.", SPEED, low=0.0

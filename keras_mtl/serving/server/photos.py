@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import io
 import time
-from collections.abc import Coroutine
-from typing import Annotated, Any
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, NamedTuple
 
 import fastapi
 import numpy as np
@@ -76,6 +77,15 @@ async def predict(
         return answer(await state.within_time(work()))
 
 
+class _Look(NamedTuple):
+    """What of a photo the models are shown: the whole of it, or its faces."""
+
+    dimensions: tuple[int, int]  # of the photo: width, height
+    images: list[PIL.Image.Image]
+    squares: dict[int, np.ndarray]  # by size
+    ready: float  # when, by time.perf_counter
+
+
 async def _uploaded(state: State, request: Request) -> bytes:
     body, kind = await state.read_body(request), request.headers.get("content-type", "")
     if kind.lower().startswith("multipart/"):
@@ -88,6 +98,7 @@ async def _predict(
 ) -> dict[str, Any]:
     sizes = {served.exported.size for served in chosen}
     start = time.perf_counter()
+    look: Callable[[], _Look]
     if detect:
         photo = await state.decode(pixels.decode, data, state.config.max_megapixels)
         decoded = time.perf_counter()
@@ -100,33 +111,37 @@ async def _predict(
             }
             for face in found
         ]
-        cut = await state.decode(_cut, photo, [face.points for face in found], state.config.margin)
-        squares = await state.decode(_squares, cut, sizes)
-        dimensions = photo.size
+        seen = await state.decode(_faces, photo, [face.points for face in found], state.config.margin, sizes)
+        look = lambda: seen  # noqa: E731
     else:
-        dimensions, cut, squares = await state.decode(_whole, data, state.config.max_megapixels, sizes)
         places = [{"box": None, "points": None, "confidence": None}]
-        decoded = time.perf_counter()
-    detected = time.perf_counter()
-    answers = await _together([served.batcher.submit(squares[served.exported.size]) for served in chosen if cut])
+        look = functools.cache(functools.partial(_whole, data, state.config.max_megapixels, sizes))
+        if len(chosen) > 1:
+            await state.decode(look)  # Once for all of them.
+
+    def submitted(served: Served) -> Coroutine[Any, Any, Outputs]:
+        return served.batcher.submit(lambda: look().squares[served.exported.size])
+
+    answers = await _together([submitted(served) for served in chosen if places])
+    seen = look()
     faces: list[dict] = [{**place, "predictions": {}} for place in places]
     for served, outputs in zip(chosen, answers, strict=False):
         entries = served.exported.readable(outputs, distributions=distributions)
         for face, entry in zip(faces, entries, strict=True):
             face["predictions"][served.exported.name] = entry
     if crops:
-        for face, crop in zip(faces, await state.decode(_encode, cut), strict=True):
+        for face, crop in zip(faces, await state.decode(_encode, seen.images), strict=True):
             face["crop"] = crop
     end = time.perf_counter()
     return {
-        "image": {"width": dimensions[0], "height": dimensions[1]},
+        "image": {"width": seen.dimensions[0], "height": seen.dimensions[1]},
         "detected": detect,
         "models": [_facts(served, distributions) for served in chosen],
         "faces": faces,
         "milliseconds": {
-            "decode": round(1000 * (decoded - start), 2),
-            "detect": round(1000 * (detected - decoded), 2) if detect else 0.0,
-            "predict": round(1000 * (end - detected), 2),
+            "decode": round(1000 * ((decoded if detect else seen.ready) - start), 2),
+            "detect": round(1000 * (seen.ready - decoded), 2) if detect else 0.0,
+            "predict": round(1000 * (end - seen.ready), 2),
             "total": round(1000 * (end - start), 2),
         },
     }
@@ -137,15 +152,14 @@ async def _together(work: list[Coroutine[Any, Any, Outputs]]) -> list[Outputs]:
     return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
 
 
-def _whole(
-    data: bytes, max_megapixels: float, sizes: set[int]
-) -> tuple[tuple[int, int], list[PIL.Image.Image], dict[int, np.ndarray]]:
+def _whole(data: bytes, max_megapixels: float, sizes: set[int]) -> _Look:
     photo = pixels.decode(data, max_megapixels)
-    return photo.size, [photo], _squares([photo], sizes)
+    return _Look(photo.size, [photo], _squares([photo], sizes), time.perf_counter())
 
 
-def _cut(photo: PIL.Image.Image, points: list, margin: float) -> list[PIL.Image.Image]:
-    return [align(photo, each, SIZE, margin) for each in points]
+def _faces(photo: PIL.Image.Image, points: list, margin: float, sizes: set[int]) -> _Look:
+    cut = [align(photo, each, SIZE, margin) for each in points]
+    return _Look(photo.size, cut, _squares(cut, sizes), time.perf_counter())
 
 
 def _squares(images: list[PIL.Image.Image], sizes: set[int]) -> dict[int, np.ndarray]:

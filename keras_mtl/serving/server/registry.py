@@ -100,9 +100,9 @@ class Registry:
 
     Args:
         paths: as `ServeConfig.model`.
-        executor: in which models predict.
+        executor: of the `Batcher`s.
         metrics: told what is loaded and predicted.
-        backend, threads, max_batch, seconds: as for `ExportedModel` and `Batcher`.
+        backend, threads, at_once, max_batch, seconds: as for `ExportedModel` and `Batcher`.
         keep_all: whether to serve all versions, not the newest alone.
 
     Raises:
@@ -117,7 +117,8 @@ class Registry:
         *,
         backend: str = AUTO,
         threads: int = 0,
-        max_batch: int = 32,
+        at_once: int,
+        max_batch: int,
         seconds: float = 0.0,
         keep_all: bool = False,
     ):
@@ -126,7 +127,7 @@ class Registry:
         self._paths = [pathlib.Path(path) for path in paths]
         self._executor, self._metrics = executor, metrics
         self._backend, self._threads = backend, threads
-        self._max_batch, self._seconds, self._keep_all = max_batch, seconds, keep_all
+        self._at_once, self._max_batch, self._seconds, self._keep_all = at_once, max_batch, seconds, keep_all
         self._lock = threading.Lock()
         self._let_go = False
         self.models: dict[str, ModelVersions] = {}
@@ -198,7 +199,12 @@ class Registry:
             count_images(images)
 
         batcher = Batcher(
-            exported.backend.predict, self._executor, max_batch=self._max_batch, seconds=self._seconds, observe=told
+            exported.backend.predict,
+            self._executor,
+            at_once=self._at_once,
+            max_batch=self._max_batch,
+            seconds=self._seconds,
+            observe=told,
         )
         return Served(exported, batcher)
 

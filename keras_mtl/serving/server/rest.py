@@ -82,9 +82,14 @@ async def _predict(request: Request, name: str, version: str) -> Response:
         served = state.registry.find(name, version)
         body = await state.within_time(state.read_body(request))
 
+        by_row, until = False, time.monotonic() + state.config.timeout_seconds
+
+        def images() -> np.ndarray:
+            nonlocal by_row
+            read, by_row = _images(body, served.exported.size, state.config, until)
+            return read
+
         async def work() -> bytes:
-            until = time.monotonic() + state.config.timeout_seconds
-            images, by_row = await state.decode(_images, body, served.exported.size, state.config, until)
             outputs = await served.batcher.submit(images)
             return _encoded(served.exported, outputs, by_row)
 

@@ -21,6 +21,8 @@ from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.server.registry import Registry
 
 T = TypeVar("T")
+BATCHES = 2
+"""Batches of a model that run side by side: what comes while one is on its way need not wait for its end."""
 DETECTIONS = 16
 """Photos that may wait for the face detector: it takes some tenths of a second for each."""
 
@@ -35,18 +37,19 @@ class State:
 
     def __init__(self, config: ServeConfig):
         self.config, self.metrics, self.ready = config, Metrics(), False
-        # One batch after the other, each on all cores.
-        self._predicting = ThreadPoolExecutor(1, "predict")
-        self._decoding = ThreadPoolExecutor(count_cores(), "decode")
+        # One more than cores: while all predict, it prepares what is next.
+        self._working = ThreadPoolExecutor(count_cores() + 1, "work")
         self._detecting = ThreadPoolExecutor(1, "detect")
         self._running = self._detections = 0
         self._detector: Detector | None = None
         self.registry = Registry(
             config.model,
-            self._predicting,
+            self._working,
             self.metrics,
             backend=config.backend,
-            threads=config.threads,
+            # All cores by both batches: more threads than cores would hold each other up.
+            threads=config.threads or max(1, count_cores() - BATCHES + 1),
+            at_once=BATCHES,
             max_batch=config.max_batch,
             seconds=config.batch_milliseconds / 1000,
             keep_all=config.versions == "all",
@@ -61,7 +64,7 @@ class State:
 
     async def decode(self, function: Callable[..., T], *arguments: Any) -> T:
         """Calls a function that decodes, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._decoding, functools.partial(function, *arguments))
+        return await asyncio.get_running_loop().run_in_executor(self._working, functools.partial(function, *arguments))
 
     async def detect(self, photo: Any) -> list:
         """The faces of a photo. Raises Refusal where too many wait, or the package isn't installed (501)."""
@@ -119,7 +122,7 @@ class State:
         return b"".join(chunks)
 
     def close(self) -> None:
-        for pool in (self._decoding, self._detecting, self._predicting):
+        for pool in (self._working, self._detecting):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
