@@ -68,7 +68,7 @@ def test_metrics_are_means_over_the_labelled_images(tiny_model, images):
 
 
 def test_metric_names_do_not_depend_on_the_number_of_tasks(images):
-    model = keras_mtl.build_model(["smile"], image_size=32, width=8)
+    model = keras_mtl.build_model(["smile"], image_size=32, width=8, blocks=(1, 1))
     model.compile("adamw")
     history = model.fit(images, {"smile": np.zeros(12, np.float32)}, verbose=0).history
     assert set(history) == {"loss", "smile_accuracy"}
