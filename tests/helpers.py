@@ -21,7 +21,7 @@ def run_command(command: str, *flags: object, check: bool = True, **options) -> 
         capture_output=True,
         text=True,
         cwd=options.pop("cwd", ROOT),
-        timeout=300,
+        timeout=600,  # Some machines are several times slower.
         **options,
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr

@@ -91,7 +91,8 @@ def test_saves_and_loads_with_everything(tiny_model, images, tmp_path):
 
 def test_the_same_seed_gives_the_same_weights():
     first, second, other = (
-        keras_mtl.build_model(image_size=32, width=8, hidden=4, seed=seed).get_weights() for seed in (1, 1, 2)
+        keras_mtl.build_model(image_size=32, width=8, blocks=(1, 1), hidden=4, seed=seed).get_weights()
+        for seed in (1, 1, 2)
     )
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
@@ -99,7 +100,7 @@ def test_the_same_seed_gives_the_same_weights():
 
 def test_bfloat16_keeps_float32_variables_and_outputs(images):
     policy = keras.config.dtype_policy().name
-    model = keras_mtl.build_model(image_size=32, width=8, precision="bfloat16")
+    model = keras_mtl.build_model(image_size=32, width=8, blocks=(1, 1), precision="bfloat16")
     assert keras.config.dtype_policy().name == policy
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
     assert {value.dtype for value in model.predict(images, verbose=0).values()} == {np.dtype("float32")}
