@@ -18,8 +18,6 @@ from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import UserError
 
 _PREFETCH = 8  # Batches ready ahead of the consumer: rides out a slow read from a mapped file.
-# Nothing here branches on tensors, and looking for it takes a good second at every start.
-_unconverted = tf.autograph.experimental.do_not_convert
 
 
 class TrainingBatches:
@@ -86,6 +84,8 @@ class TrainingBatches:
         self._order = functools.lru_cache(maxsize=2 * len(self.data))(self._permutation)
         self._waited = 0.0
 
+    # Nothing in the datasets branches on tensors, and looking for it takes a good second at every start.
+    @tf.autograph.experimental.do_not_convert
     def dataset(self) -> tf.data.Dataset:
         """Batches for `fit`, of cardinality `steps_per_epoch`.
 
@@ -101,7 +101,7 @@ class TrainingBatches:
         if self.augment is not None:
             batches = batches.map(self._augment, num_parallel_calls=2 * count_cores(), deterministic=True)
         batches = self._clocked(batches.prefetch(_PREFETCH))
-        batches = batches.map(_unconverted(lambda images, labels: _triple(images, labels, self.tasks)))
+        batches = batches.map(lambda images, labels: _triple(images, labels, self.tasks))
         options = tf.data.Options()
         options.autotune.enabled = False  # Its thread holds up the end of short epochs, for a quarter of a second.
         # A buffer behind the clock would hide the consumer's wait from it, a parallel clock would run ahead.
@@ -160,16 +160,11 @@ class TrainingBatches:
         def now(_: np.ndarray) -> np.ndarray:
             return np.array([self.epoch, self.first_step], np.int64)
 
-        @_unconverted
-        def start(zero):
-            return _python(now, [zero], tf.int64, [2])
-
-        @_unconverted
         def steps(place):
             rest = tf.data.Dataset.range(place[1], self.steps_per_epoch)
-            return rest.map(_unconverted(lambda step: tf.stack([place[0], step])))
+            return rest.map(lambda step: tf.stack([place[0], step]))
 
-        some = tf.data.Dataset.from_tensors(0).map(start).flat_map(steps)
+        some = tf.data.Dataset.from_tensors(0).map(lambda zero: _python(now, [zero], tf.int64, [2])).flat_map(steps)
         # How many steps are left is known only then, and Keras takes an unknown cardinality, once it has counted
         # a short first epoch, for the length of all. A choice between this and an endless dataset, of which
         # the second is never chosen, has an endless cardinality, which `take` makes that of a whole epoch.
@@ -178,7 +173,6 @@ class TrainingBatches:
         chosen = tf.data.Dataset.choose_from_datasets([some, never], first, stop_on_empty_dataset=True)
         return chosen.take(self.steps_per_epoch)
 
-    @_unconverted
     def _gather(self, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         def pick(place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             epoch, step = (int(number) for number in place)
@@ -190,7 +184,6 @@ class TrainingBatches:
         shapes = [batch, *self.data[0].images.shape[1:]], [batch, len(self.tasks)], [2]
         return _python(pick, [place], (tf.uint8, tf.float32, tf.int32), shapes)
 
-    @_unconverted
     def _augment(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         assert self.augment is not None
         return self.augment(images, seed), labels, seed
@@ -205,20 +198,16 @@ class TrainingBatches:
             self._waited += time.perf_counter() - float(asked)
             return labels
 
-        @_unconverted
-        def clocked(i):
-            return _python(ask, [i], tf.float64, [])
-
-        @_unconverted
         def pass_on(asked, batch):
             images, labels, _ = batch
             return images, _python(arrive, [asked, labels], tf.float32, labels.shape)
 
         # `zip` asks its inputs one after the other, so the clock is read just before the batch is waited for.
-        clock = tf.data.Dataset.range(self.steps_per_epoch + 1).map(clocked)
+        clock = tf.data.Dataset.range(self.steps_per_epoch + 1).map(lambda i: _python(ask, [i], tf.float64, []))
         return tf.data.Dataset.zip((clock, batches)).map(pass_on)
 
 
+@tf.autograph.experimental.do_not_convert  # As above.
 def evaluation_batches(data: SplitData | Sequence[SplitData], tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
     """All images once, unchanged; those of one source in order.
 
@@ -240,7 +229,6 @@ def evaluation_batches(data: SplitData | Sequence[SplitData], tasks: Sequence[st
     places = np.concatenate([(np.arange(len(part.keys)) + 0.5) / len(part.keys) for part in parts])
     order = np.argsort(places, kind="stable")
 
-    @_unconverted
     def gather(step: tf.Tensor):
         def pick(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             chosen = order[int(step) * batch_size : (int(step) + 1) * batch_size]

@@ -98,7 +98,7 @@ async def _predict(
 ) -> dict[str, Any]:
     sizes = {served.exported.size for served in chosen}
     start = time.perf_counter()
-    look: Callable[[], _Look]
+    make: Callable[[], _Look]
     if detect:
         photo = await state.decode(pixels.decode, data, state.config.max_megapixels)
         decoded = time.perf_counter()
@@ -111,13 +111,13 @@ async def _predict(
             }
             for face in found
         ]
-        seen = await state.decode(_faces, photo, [face.points for face in found], state.config.margin, sizes)
-        look = lambda: seen  # noqa: E731
+        make = functools.partial(_faces, photo, [face.points for face in found], state.config.margin, sizes)
     else:
         places = [{"box": None, "points": None, "confidence": None}]
-        look = functools.cache(functools.partial(_whole, data, state.config.max_megapixels, sizes))
-        if len(chosen) > 1:
-            await state.decode(look)  # Once for all of them.
+        make = functools.partial(_whole, data, state.config.max_megapixels, sizes)
+    look = functools.cache(make)
+    if len(chosen) > 1:
+        await state.decode(look)  # Once for all of them.
 
     def submitted(served: Served) -> Coroutine[Any, Any, Outputs]:
         return served.batcher.submit(lambda: look().squares[served.exported.size])
