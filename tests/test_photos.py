@@ -1,15 +1,14 @@
 """Photos of every kind become RGB pixels, upright; what is none is refused in one line."""
 
-import io
-
 import numpy as np
 import PIL.Image
 import pytest
 from helpers import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from photo_bank import encoded
 
-from keras_mtl.photos import TooLarge, decode_photo, square_pixels
+from keras_mtl.photos import TooLarge, decode_photo
 
 # Smooth, so that lossy formats keep it.
 PIXELS = np.asarray(
@@ -20,14 +19,8 @@ PIXELS = np.asarray(
 PHOTO = PIL.Image.fromarray(PIXELS)
 
 
-def encoded(photo, kind="PNG", **options):
-    data = io.BytesIO()
-    photo.save(data, kind, **options)
-    return data.getvalue()
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_the_cameras_orientation_is_honoured(orientation, kind):
     # As the camera stores it: the upright picture turned so that the tag's transposition sets it right.
     inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
@@ -38,32 +31,16 @@ def test_the_cameras_orientation_is_honoured(orientation, kind):
     np.testing.assert_array_equal(decode_photo(data), PIXELS)
 
 
-@pytest.mark.parametrize(
-    ("kind", "mode", "near"),
-    [
-        ("JPEG", "RGB", 12),
-        ("JPEG", "CMYK", 12),
-        ("WEBP", "RGB", 12),
-        ("GIF", "P", 90),
-        ("BMP", "RGB", 0),
-        ("TIFF", "CMYK", 2),
-    ],
-)
-def test_other_formats_and_modes_are_read(kind, mode, near):
-    options = {"quality": 98} if kind in ("JPEG", "WEBP") else {}
-    decoded = decode_photo(encoded(PHOTO.convert(mode), kind, **options))
+@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "CMYK"), ("WEBP", "RGB")])
+def test_lossy_formats_and_other_modes_are_read(kind, mode):
+    decoded = decode_photo(encoded(PHOTO.convert(mode), kind, quality=98))
     assert decoded.mode == "RGB" and decoded.size == PHOTO.size
-    assert np.abs(np.asarray(decoded).astype(int) - PIXELS).max() <= near
+    assert np.abs(np.asarray(decoded).astype(int) - PIXELS).max() <= 12
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "I", "F", "PA", "LAB", "YCbCr", "HSV"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "P", "RGBA"])
 def test_modes_that_files_may_have_become_rgb(mode):
-    kind = "PNG" if mode in ("1", "L", "LA", "I;16", "PA") else "TIFF"
-    try:
-        data = encoded(PHOTO.convert("LA").convert("PA") if mode == "PA" else PHOTO.convert("L").convert(mode), kind)
-    except (ValueError, OSError):
-        data = encoded(PHOTO.convert(mode), "TIFF") if mode in ("LAB", "YCbCr") else encoded(PHOTO.convert("L"))
-    assert decode_photo(data).mode == "RGB"
+    assert decode_photo(encoded(PHOTO.convert("L").convert(mode))).mode == "RGB"
 
 
 def test_sixteen_bits_are_scaled_and_not_cut():
@@ -82,11 +59,10 @@ def test_transparency_lies_on_white():
     assert np.asarray(decode_photo(encoded(palette, transparency=0)))[0, 0].tolist() == [255, 255, 255]
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_the_first_picture_is_taken(kind):
+def test_of_an_animated_png_the_first_picture_is_taken():
     first, second = PIL.Image.new("RGB", (4, 4), (255, 0, 0)), PIL.Image.new("RGB", (4, 4), (0, 0, 255))
-    data = encoded(first, kind, save_all=True, append_images=[second])
-    assert np.abs(np.asarray(decode_photo(data)).astype(int) - (255, 0, 0)).max() < 6
+    data = encoded(first, "PNG", save_all=True, append_images=[second])
+    np.testing.assert_array_equal(decode_photo(data), np.asarray(first))
 
 
 def test_pixels_are_counted_before_they_are_decoded():
@@ -99,7 +75,7 @@ def test_pixels_are_counted_before_they_are_decoded():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "is no image"),
+        (b"", "is empty"),
         (b"hello", "is no image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is no image"),
         (encoded(PHOTO)[:-300], "."),
@@ -112,7 +88,7 @@ def test_what_is_no_photo_is_refused_in_one_line(data, words):
     assert str(raised.value) and "\n" not in str(raised.value)
 
 
-SEEDS = [encoded(PHOTO, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")]
+SEEDS = [encoded(PHOTO, kind) for kind in ("PNG", "JPEG", "WEBP")]
 SEEDS.append(encoded(PHOTO.convert("P"), "PNG"))
 
 
@@ -123,12 +99,3 @@ def test_damaged_files_raise_nothing_else(data):
         assert decode_photo(data, max_pixels=10**6).mode == "RGB"
     except (OSError, ValueError) as error:
         assert str(error)
-
-
-@pytest.mark.parametrize("shape", [(70, 50), (32, 32), (5, 9)])
-def test_pixels_are_resized_as_the_exported_graph_does(shape):
-    from keras_mtl.data.images import resize_images
-
-    photo = PHOTO.resize(shape[::-1], PIL.Image.Resampling.BICUBIC)
-    ours, theirs = square_pixels(photo, 32), resize_images(np.asarray(photo), 32).numpy()
-    assert np.abs(ours.astype(int) - theirs).max() <= 2

@@ -1,8 +1,8 @@
 """Decoded pixels on disk, so that every set of images is decoded or drawn once.
 
 An entry is two files in the cache folder: `NAME.npy`, the pixels, and `NAME.json`, what was bad among the
-images and a checksum. The name ends in the fingerprint of the images, so a changed image makes another entry
-and nothing is ever out of date. Files are written beside and renamed: processes that decode the same set at
+images and a checksum. The name ends in the fingerprint of the images and of how they are decoded, so a changed image
+makes another entry, entries of an older decoding are never read again, and nothing is ever out of date. Files are written beside and renamed: processes that decode the same set at
 the same time only do the work twice. The folder may be deleted at any time.
 """
 

@@ -14,6 +14,7 @@ import numpy as np
 from keras_mtl.data import cache
 from keras_mtl.data.builders.catalogue import CATALOGUE, DataSet, Label, check_files
 from keras_mtl.data.source import SPLITS, Records, Source, digest
+from keras_mtl.photos import DECODING
 from keras_mtl.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class PreparedSource(Source):
         builder = self._opened()
         folder = pathlib.Path(builder.data_path)
         stamps = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(folder.iterdir())]
-        return digest([f"prepared 1 {builder.info.full_name} {folder} {size}", *stamps, *images])
+        return digest([f"prepared {DECODING} {builder.info.full_name} {folder} {size}", *stamps, *images])
 
     def _opened(self) -> Any:
         if self._builder is None:

@@ -7,20 +7,19 @@ where the source knows them, `identity` (the person, or the near-duplicates it i
 
 from __future__ import annotations
 
-import io
 import pathlib
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-import PIL.Image
-
 from keras_mtl.data.builders.catalogue import Label
+from keras_mtl.data.images import why_unread
 from keras_mtl.data.prepared import PreparedSource
 from keras_mtl.data.source import SPLITS, Bad, MissingPath, Records, Source, label_text
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, replacing
+from keras_mtl.photos import decode_photo
 from keras_mtl.tasks import Task
 
 _INFO, _FEATURES, _VERSION = "dataset_info.json", "features.json", "1.0.0"
@@ -51,8 +50,6 @@ def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
         raise UserError(f"Source {source.name} is drawn anew wherever it is used: there is nothing to pack")
     records = {split: source.records(split) for split in source.splits()}
     bad = [one for some in records.values() for one in some.bad]
-    if not any(some.images for some in records.values()):
-        raise UserError(f"Source {source.name} has no image that could be packed")
     features: dict[str, Any] = {
         "image": tfds.features.Image(shape=(None, None, 3)),
         "file_name": tfds.features.Text(),
@@ -63,7 +60,16 @@ def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
         features["groups"] = {_feature_name(kind): tfds.features.Text() for kind in kinds}
     if any(some.identities for some in records.values()):
         features["identity"] = tfds.features.Text()
-    examples = {split: _Examples(source, split, some, bad, features) for split, some in records.items() if some.images}
+    examples = {}
+    for split, some in records.items():
+        # TFDS can't write a split without an example: the first good one is looked for, or all are found to be bad.
+        if next(iter(_Examples(source, split, some, found := [], features)), None):
+            examples[split] = _Examples(source, split, some, bad, features)
+        else:
+            bad += found
+    if not examples:
+        first = f"; the first: {bad[0].image}: {bad[0].reason}" if bad else ""
+        raise UserError(f"Source {source.name} has no image that could be packed ({len(bad)} bad records{first})")
     with replacing(folder) as beside, tempfile.TemporaryDirectory(prefix=".packing-", dir=folder.parent) as scratch:
         tfds.disable_progress_bar()
         builder = tfds.dataset_builders.AdhocBuilder(
@@ -125,11 +131,9 @@ class _Examples:
         for row, image in enumerate(self.records.images):
             try:
                 (encoded,) = self.source.encoded([image])
-                PIL.Image.open(io.BytesIO(encoded)).load()
-            except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-                strerror = getattr(error, "strerror", None)
-                reason = f"file can't be read: {strerror}" if strerror else "not a readable image"
-                self.bad.append(Bad(self.source.name, self.split, image, reason))
+                decode_photo(encoded)
+            except (OSError, ValueError) as error:
+                self.bad.append(Bad(self.source.name, self.split, image, why_unread(error)))
                 continue
             yield row, {"image": encoded, **self._about(row)}
 

@@ -135,7 +135,11 @@ class Source:
         For files that is each one's name, length and time of change: reading every byte would cost as much
         as decoding does.
         """
-        return digest([f"files 1 {self.root} {size}", *(f"{stamp(self.root / image)} {image}" for image in images)])
+        from keras_mtl.photos import DECODING
+
+        return digest(
+            [f"files {DECODING} {self.root} {size}", *(f"{stamp(self.root / image)} {image}" for image in images)]
+        )
 
     def split_paths(self, what: str) -> dict[str, str]:
         """The paths of the splits, relative to `root`: one for each name that `{split}` can stand for, else all train.

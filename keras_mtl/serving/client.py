@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import io
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import PIL.Image
 
 from keras_mtl.errors import UserError
-from keras_mtl.photos import ORIENTATION, decode_photo
+from keras_mtl.photos import decode_photo
 from keras_mtl.serving.versions import SUFFIXES
 
 RETRIES = 5
@@ -54,13 +52,15 @@ class ServingClient:
         """All outputs of `serve_bytes`, an array each with a row for each photo.
 
         Args:
-            photos: encoded photos. Turned ones are set upright, and what TensorFlow can't read is encoded anew.
+            photos: encoded photos, JPEG, PNG or WebP.
 
         Raises:
             OSError, ValueError: a photo is damaged or no image.
             UserError: the server can't be reached, has no such model, or has no time.
         """
-        return self._outputs([_as_served(photo) for photo in photos]) if photos else {}
+        for photo in photos:
+            decode_photo(photo)  # What can't be read would end the whole batch, in other words.
+        return self._outputs(list(photos)) if photos else {}
 
     def predict_bytes(self, photos: Sequence[bytes]) -> list[dict]:
         """A dict a photo, as `ExportedModel.readable` gives it; but `<task>_probabilities` is a list, as the server's
@@ -147,15 +147,3 @@ def _suffix(name: str, outputs: Mapping[str, np.ndarray]) -> bool:
     """Whether an output says more about another."""
     owner, _, last = name.rpartition("_")
     return owner in outputs and last in SUFFIXES
-
-
-def _as_served(photo: bytes) -> bytes:
-    """A photo as `serve_bytes` reads it, which knows fewer formats and no orientation tag."""
-    upright = decode_photo(photo)  # Also finds what is no image.
-    with PIL.Image.open(io.BytesIO(photo)) as opened:
-        plain = opened.format in ("JPEG", "PNG", "WEBP") and opened.mode in ("RGB", "L")
-        if plain and opened.getexif().get(ORIENTATION, 1) == 1:
-            return photo
-    encoded = io.BytesIO()
-    upright.save(encoded, "PNG", compress_level=1)
-    return encoded.getvalue()

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from keras_mtl.data.images import decode_image, resize_images
 from keras_mtl.models.heads import head_of
 from keras_mtl.models.heads.base import BinsHead, quantile
+from keras_mtl.serving.photo_graph import decode_image, resize_images
 from keras_mtl.tasks import Task
 
 # Photos decoded at once by serve_bytes: one of 24 megapixels takes 360 MB while it is resized.

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_mtl.data.images import decode_bytes, decode_files, decode_image, resize_images
+from keras_mtl.data.images import decode_files
+from keras_mtl.serving.photo_graph import resize_images
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
@@ -13,20 +14,6 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 def save(path, mode="RGB"):
     Image.fromarray(PICTURE).convert(mode).save(path)
     return str(path)
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1"])
-def test_png_of_any_mode_becomes_three_channels(mode, tmp_path):
-    decoded = decode_image(tf.io.read_file(save(tmp_path / "a.png", mode))).numpy()
-    expected = np.array(Image.open(tmp_path / "a.png").convert("RGB"))
-    assert decoded.dtype == np.uint8
-    np.testing.assert_array_equal(decoded, expected)
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "bmp", "gif", "webp"])
-def test_other_formats_are_decoded(suffix, tmp_path):
-    decoded = decode_image(tf.io.read_file(save(tmp_path / f"a.{suffix}")))
-    assert decoded.shape == (20, 30, 3) and decoded.dtype == tf.uint8
 
 
 def test_resizing_keeps_a_flat_colour_and_the_size_keeps_the_pixels():
@@ -69,32 +56,15 @@ def test_bad_files_are_told_and_the_good_ones_stay_in_order(tmp_path):
     assert list(reasons) == [1, 2, 3, 4, 5]
     for i, words in enumerate(
         [
-            "not a readable image: ",
-            "not a readable image: Unknown",
-            "Input is empty",
-            "Is a directory",
+            "not a readable image: Truncated",
+            "not a readable image: no image",
+            "not a readable image: empty",
+            "file can't be read: Is a directory",
             "file is missing",
         ]
     ):
         assert words in reasons[i + 1]
         assert "\n" not in reasons[i + 1] and len(reasons[i + 1]) < 200
-
-
-def test_many_files_give_the_pixels_of_each_by_itself_in_order(tmp_path):
-    shapes = [(20, 30), (1, 1), (64, 64), (200, 7), (16, 16)]
-    kinds = [("jpg", "RGB"), ("jpg", "L"), ("png", "RGBA"), ("png", "LA"), ("bmp", "RGB")]
-    rng = np.random.default_rng(0)
-    paths = []
-    for i in range(150):
-        (height, width), (suffix, mode) = shapes[i % 5], kinds[i // 5 % 5]
-        paths.append(str(tmp_path / f"{i}.{suffix}"))
-        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).convert(mode).save(paths[-1])
-    contents = [tf.io.read_file(path) for path in paths]
-    expected = np.stack([resize_images(decode_image(content), 16) for content in contents])
-    from_files, from_bytes = decode_files(paths, 16), decode_bytes([content.numpy() for content in contents], 16)
-    np.testing.assert_array_equal(from_files[0], expected)
-    np.testing.assert_array_equal(from_bytes[0], expected)
-    assert from_files[1] == from_bytes[1] == {}
 
 
 def test_no_files_give_no_pixels():

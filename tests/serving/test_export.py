@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 from exported_models import SIZE, TASKS, random_model
 
-from keras_mtl.data.images import decode_image, resize_images
 from keras_mtl.models import build_model
+from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.export import export_model, export_run
 from keras_mtl.serving.signatures import with_precision
 from keras_mtl.serving.versions import add_version, resolve, versions
@@ -86,9 +86,9 @@ def test_a_process_with_tensorflow_alone_gets_the_models_own_outputs(model, expo
     for key in results:
         signature, name = key.split("/")
         by_signature.setdefault(signature, {})[name] = results[key]
-    check(by_signature["serving_default"], model, resize_images(images, SIZE))
-    check(by_signature["serve_float"], model, resize_images(images, SIZE))
-    check(by_signature["serve_bytes"], model, [resize_images(decode_image(data), SIZE) for data in files])
+    check(by_signature["serving_default"], model, [square_pixels(PIL.Image.fromarray(image), SIZE) for image in images])
+    check(by_signature["serve_float"], model, [square_pixels(PIL.Image.fromarray(image), SIZE) for image in images])
+    check(by_signature["serve_bytes"], model, [square_pixels(decode_photo(data), SIZE) for data in files])
     outputs = {
         "age",
         "age_distribution",

@@ -14,6 +14,7 @@ from keras_mtl.data.audit.facts import classes_of, task_names, unseen_in_trainin
 from keras_mtl.data.audit.leaks import Duplicate
 from keras_mtl.data.source import SPLITS, Source, label_text
 from keras_mtl.files import replacing
+from keras_mtl.photos import decode_photo
 
 MOST_PAIRS = 120
 """Pairs that are shown; all are in duplicates.csv."""
@@ -79,7 +80,7 @@ def _thumbnail(source: Source, image: str) -> str:
     if source.drawn:
         picture = PIL.Image.fromarray(source.decode([image], _THUMBNAIL)[0][0])
     else:
-        picture = PIL.Image.open(io.BytesIO(source.encoded([image])[0])).convert("RGB")
+        picture = decode_photo(source.encoded([image])[0])
         picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
     encoded = io.BytesIO()
     picture.save(encoded, "JPEG", quality=80)

@@ -12,7 +12,9 @@ import numpy as np
 import PIL.Image
 
 from keras_mtl.cores import count_cores
+from keras_mtl.data.images import why_unread
 from keras_mtl.data.source import Source
+from keras_mtl.photos import FORMATS, decode_photo
 
 SIDE = 64
 """Height and width of the small pictures."""
@@ -43,7 +45,7 @@ def read_pictures(source: Source, images: Sequence[str]) -> Pictures:
     if source.drawn:
         pixels, found.unreadable = source.decode(images, SIDE)
         good = [i for i in range(len(images)) if i not in found.unreadable]
-        facts = [_facts(PIL.Image.fromarray(picture)) for picture in pixels]
+        facts = [_facts(PIL.Image.fromarray(picture), f"{SIDE}x{SIDE} RGB drawn") for picture in pixels]
     else:
         # Pillow decodes outside of Python's lock, so threads are enough.
         with ThreadPoolExecutor(count_cores()) as pool:
@@ -58,16 +60,15 @@ def read_pictures(source: Source, images: Sequence[str]) -> Pictures:
 
 def _read(source: Source, image: str) -> Facts | str:
     try:
-        with PIL.Image.open(io.BytesIO(source.encoded([image])[0])) as picture:
-            return _facts(picture)
-    except PIL.UnidentifiedImageError:
-        return "not a readable image"
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        return getattr(error, "strerror", None) or f"not a readable image: {str(error)[:100]}"
+        (data,) = source.encoded([image])
+        colour = decode_photo(data)
+        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as kept:
+            form = f"{kept.width}x{kept.height} {kept.mode} {kept.format}"
+    except (OSError, ValueError) as error:
+        return why_unread(error)
+    return _facts(colour, form)
 
 
-def _facts(picture: PIL.Image.Image) -> Facts:
-    form = f"{picture.width}x{picture.height} {picture.mode} {picture.format or 'drawn'}"
-    colour = picture.convert("RGB")
-    hashed = hashlib.sha256(f"{picture.size}".encode() + colour.tobytes()).hexdigest()[:32]
+def _facts(colour: PIL.Image.Image, form: str) -> Facts:
+    hashed = hashlib.sha256(f"{colour.size}".encode() + colour.tobytes()).hexdigest()[:32]
     return np.asarray(colour.convert("L").resize((SIDE, SIDE), PIL.Image.Resampling.BOX)), hashed, form

@@ -53,17 +53,14 @@ def from_numbers(value: Any, size: int, whole: bool, max_megapixels: float) -> n
     if whole:
         if kinds != {int} or min(numbers) < 0 or max(numbers) > 255:
             raise Refusal(400, f"serving_default takes whole numbers: {_EXPECTED}")
-        array = np.array(numbers, np.uint8).reshape(height, width, 3)
-        return square_pixels(PIL.Image.fromarray(array), size)
-    with np.errstate(over="ignore"):
-        floats = np.array(numbers, np.float64).astype(np.float32).reshape(height, width, 3)
-    if not np.isfinite(floats).all():
-        raise Refusal(400, f"Received a number that is not finite: {_EXPECTED}")
-    if (height, width) != (size, size):
-        planes = [PIL.Image.fromarray(floats[:, :, channel]) for channel in range(3)]
-        resized = [plane.resize((size, size), PIL.Image.Resampling.BILINEAR) for plane in planes]
-        floats = np.stack([np.asarray(plane) for plane in resized], axis=-1)
-    return np.clip(np.round(floats), 0, 255).astype(np.uint8)
+        levels = np.array(numbers, np.uint8)
+    else:
+        with np.errstate(over="ignore"):
+            floats = np.array(numbers, np.float64).astype(np.float32)
+        if not np.isfinite(floats).all():
+            raise Refusal(400, f"Received a number that is not finite: {_EXPECTED}")
+        levels = np.clip(np.round(floats), 0, 255).astype(np.uint8)
+    return square_pixels(PIL.Image.fromarray(levels.reshape(height, width, 3)), size)
 
 
 def _flat(value: Any, max_megapixels: float) -> tuple[list[int | float], int, int]:
