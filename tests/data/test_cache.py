@@ -87,9 +87,9 @@ def test_bad_images_are_kept_with_the_entry_and_tried_again(photos, tmp_path):
     # Mended in a way that leaves no trace in the fingerprint.
     stamp = (photos.root / "1.png").stat()
     image = Image.new("RGB", (1, 1), (10, 0, 0))
-    image.save(photos.root / "1.bmp")
-    content = (photos.root / "1.bmp").read_bytes()
-    (photos.root / "1.bmp").unlink()
+    image.save(photos.root / "mended.png")
+    content = (photos.root / "mended.png").read_bytes()
+    (photos.root / "mended.png").unlink()
     facts = next(cache.glob("*.json"))
     fingerprint = facts.stem.split("-")[-1]
     (photos.root / "1.png").write_bytes(content)

@@ -32,7 +32,7 @@ def packed(folder):
 def test_shards_hold_what_their_source_holds(source, tmp_path):
     bad = write_shards(source, tmp_path / "out" / "set")
     assert {one.image: one.reason.split(":")[0] for one in bad} == {
-        "gone.jpg": "file can't be read",
+        "gone.jpg": "file is missing",
         "7.jpg": "age label '300' is not a number from 0 to 120",
     }
     shards = packed(tmp_path / "out" / "set")
