@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import sklearn.metrics
+from helpers import TASKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_mtl.evaluation.metrics import METRICS, Metric, from_plain, metrics_for
 from keras_mtl.tasks import KINDS, Task
-from helpers import TASKS
 
 # Each metric by scikit-learn (or spelt out), on labels [N], predictions and the images' weights [N].
 REFERENCES = {

@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 import scipy.stats
+from helpers import TASKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import TASKS
 from keras_mtl.evaluation.metrics import metrics_for
 from keras_mtl.evaluation.statistics import Resampled, bootstrap, holm, resample, resample_weights, seed_weights
 

@@ -35,8 +35,9 @@ def section(context: Context) -> Section | None:
             Panels([_scatter(context, row, name) for row in rows]),
             Heading(f"{wording.task_name(name)}: error by range"),
             Text(
-                f"Mean absolute error, and bias (predicted minus true), for labels in steps of "
-                f"{task.round_part(STEPS):g}{unit}, with {context.percent} intervals. Hollow marks stand for fewer than {FEW} images."
+                "Mean absolute error, and bias (predicted minus true), for labels in steps of "
+                f"{task.round_part(STEPS):g}{unit}, with {context.percent} intervals. "
+                f"Hollow marks stand for fewer than {FEW} images."
             ),
             *_by_range(context, name),
         ]
