@@ -72,9 +72,9 @@ class Task:
 
     @property
     def decimals(self) -> int:
-        """With how many decimals a value is told to a thousandth of the range or finer: one for ages."""
+        """With how many decimals a value is told to about a thousandth of the range: one for ages."""
         low, high = self.bounds
-        return max(0, 3 - math.floor(math.log10(high - low)))
+        return max(0, round(3 - math.log10(high - low)))
 
     def round_part(self, parts: float) -> float:
         """A round number (1, 2 or 5 times a power of ten) near the range divided by `parts`: 10 for ages and 12."""

@@ -43,7 +43,7 @@ def test_parts_and_decimals_of_ages_and_of_shorter_and_longer_ranges():
     age = BUILT_IN["age"]
     assert [age.round_part(parts) for parts in (12, 24, 120)] == [10, 5, 1] and age.decimals == 1
     told = [Task("v", "regression", low=0, high=high).decimals for high in (0.4, 1, 5, 999, 1000, 1e5)]
-    assert told == [4, 3, 3, 1, 0, 0]
+    assert told == [3, 3, 2, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_report_shows_units_intervals_numbers_and_what_is_missing():
     assert text.endswith("smile: no labelled image in this split.")
 
 
-@pytest.mark.parametrize(("low", "high", "told"), [(0, 120, "0.05"), (0, 0.4, "0.04567"), (0, 5000, "0.0")])
+@pytest.mark.parametrize(("low", "high", "told"), [(0, 120, "0.05"), (0, 0.4, "0.0457"), (0, 5000, "0.0")])
 def test_an_error_is_told_as_finely_as_its_range_asks_for(low, high, told):
     task = Task("v", "regression", low=low, high=high)
     assert readable(0.0456712, main_metric(task), task) == told

@@ -273,5 +273,5 @@ def test_python_gets_the_same(exported, photos, capsys):
 
 def test_a_short_range_is_told_to_its_thousandth():
     entry = {"share": 0.12344, "share_interval": [0.05, 0.21]}
-    assert cell(entry, "share", Task("share", "regression", low=0, high=0.4).to_dict()) == "0.1234 (0.0500-0.2100)"
+    assert cell(entry, "share", Task("share", "regression", low=0, high=0.4).to_dict()) == "0.123 (0.050-0.210)"
     assert cell({"age": 31.44}, "age", BUILT_IN["age"].to_dict()) == "31.4 years"

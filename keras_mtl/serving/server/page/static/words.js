@@ -22,9 +22,9 @@ export function percent(share) {
   return share > 0.995 ? "> 99 %" : `${Math.round(100 * share)} %`;
 }
 
-/** A regression's value, to a thousandth of its range or finer. */
+/** A regression's value, to about a thousandth of its range. */
 export function value(number, task) {
-  return number.toFixed(Math.max(3 - Math.floor(Math.log10(task.high - task.low)), 0));
+  return number.toFixed(Math.max(Math.round(3 - Math.log10(task.high - task.low)), 0));
 }
 
 /** 1234.5 milliseconds as "1.2 s". */
