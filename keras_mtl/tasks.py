@@ -70,6 +70,19 @@ class Task:
         assert self.low is not None and self.high is not None  # as __post_init__ has made sure
         return float(self.low), float(self.high)
 
+    @property
+    def decimals(self) -> int:
+        """With how many decimals a value is told to about a thousandth of the range: one for ages."""
+        low, high = self.bounds
+        return max(0, round(3 - math.log10(high - low)))
+
+    def round_part(self, parts: float) -> float:
+        """A round number (1, 2 or 5 times a power of ten) near the range divided by `parts`: 10 for ages and 12."""
+        low, high = self.bounds
+        rough = (high - low) / parts
+        power = 10.0 ** math.floor(math.log10(rough))
+        return min((1.0, 2.0, 5.0, 10.0), key=lambda factor: abs(math.log(factor * power / rough))) * power
+
     def parse(self, text: object) -> float:
         """The label as a number: a class's index, or a value in the task's unit.
 

@@ -6,12 +6,22 @@ import pathlib
 import subprocess
 import sys
 
+from keras_mtl.tasks import BUILT_IN, Task
+
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = ["--image_size=32", "--width=8", "--stages=1,1,1,1", "--batch_size=16", "--precision=float32", "--augment=light"]
 """Flags of a net that trains in seconds."""
 
 DRAWN = ",".join(f"{task}=drawn:fraction=0.02" for task in ("age", "gender", "smile"))
 """A fiftieth of the drawn faces."""
+
+TASKS = {
+    "regression": BUILT_IN["age"],
+    "binary": BUILT_IN["smile"],
+    "multiclass": Task("emotion", "multiclass", classes=tuple("abcdefg")),
+    "ordinal": BUILT_IN["age_group"],
+}
+"""A task of each kind."""
 
 
 def run_command(command: str, *flags: object, check: bool = True, **options) -> subprocess.CompletedProcess:

@@ -31,6 +31,21 @@ def test_every_age_in_range_is_read_as_it_stands(age):
     assert BUILT_IN["age"].parse(repr(age)) == age
 
 
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e6), st.sampled_from((12, 24, 120)))
+def test_a_part_of_the_range_is_a_round_number_near_it(low, length, parts):
+    task = Task("v", "regression", low=low, high=low + length)
+    part = task.round_part(parts)
+    assert f"{part:e}"[:8] in ("1.000000", "2.000000", "5.000000")
+    assert 0.63 < part * parts / (task.high - task.low) < 1.59
+
+
+def test_parts_and_decimals_of_ages_and_of_shorter_and_longer_ranges():
+    age = BUILT_IN["age"]
+    assert [age.round_part(parts) for parts in (12, 24, 120)] == [10, 5, 1] and age.decimals == 1
+    told = [Task("v", "regression", low=0, high=high).decimals for high in (0.4, 1, 5, 999, 1000, 1e5)]
+    assert told == [3, 3, 2, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     "task", [*BUILT_IN.values(), Task("height", "regression", low=50, high=220, head="dldl", options={"sigma": 3})]
 )

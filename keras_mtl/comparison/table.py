@@ -106,7 +106,7 @@ def _figures(results: Results, task: Task) -> tuple[int, dict[Row, dict[str, Res
             predictions.append(predicted)
         if len(labels):
             settings = {"resamples": results.config.resamples, "seed": results.config.seed}
-            figures[row] = resample(metrics_for(task.kind), labels, predictions, **settings)
+            figures[row] = resample(metrics_for(task), labels, predictions, **settings)
     return 0 if common is None else len(common), figures
 
 

@@ -51,7 +51,7 @@ def as_csv(table: Table, results: Results) -> str:
     writer.writeheader()
     for entry in table.entries:
         task = results.tasks[entry.task]
-        for name, metric in metrics_for(task.kind).items():
+        for name, metric in metrics_for(task).items():
             is_main, estimate = name == main_metric(task).name, entry.estimates[name]
             line: dict[str, Any] = {
                 "net": entry.row.title,

@@ -46,7 +46,7 @@ class Metric:
 
 def main_metric(task: Task) -> Metric:
     """The metric that a task is judged by: mae for a regression, accuracy for classes."""
-    return metrics_for(task.kind)["accuracy" if task.classes else "mae"]
+    return metrics_for(task)["accuracy" if task.classes else "mae"]
 
 
 def from_plain(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable:
@@ -66,9 +66,10 @@ def from_plain(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable:
     return compute
 
 
-def metrics_for(kind: str) -> dict[str, Metric]:
-    """The metrics of a task kind by name, in the list's order; a later entry replaces one of the same name."""
-    return {metric.name: metric for metric in METRICS if kind in metric.kinds}
+def metrics_for(task: Task) -> dict[str, Metric]:
+    """The metrics of a task by name, in the list's order; a later entry replaces one of the same name."""
+    metrics = (entry if isinstance(entry, Metric) else entry(task) for entry in METRICS)
+    return {metric.name: metric for metric in metrics if task.kind in metric.kinds}
 
 
 def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -145,19 +146,19 @@ def _roc_auc(labels, predictions, weights):
     return _divide((ones * below).sum(1), ones.sum(1) * zeros.sum(1))
 
 
+def _within(task: Task) -> Metric:
+    tolerance = task.round_part(24)
+    meaning = f"predicted within {tolerance:g} {task.unit or 'units'} of the label"
+    each = _mean_of(lambda y, p: abs(_error(y, p)) <= tolerance)
+    return Metric(f"within_{tolerance:g}", ("regression",), each, "higher", "share", meaning)
+
+
 _NAMED = ("binary", "multiclass", "ordinal")
 
-METRICS: list[Metric] = [
+METRICS: list[Metric | Callable[[Task], Metric]] = [
     Metric("mae", ("regression",), _mean_of(lambda y, p: abs(_error(y, p))), "lower", "label", "mean absolute error"),
     Metric("rmse", ("regression",), _rmse, "lower", "label", "root of the mean squared error"),
-    Metric(
-        "within_5",
-        ("regression",),
-        _mean_of(lambda y, p: abs(_error(y, p)) <= 5),
-        "higher",
-        "share",
-        "predicted within 5 units of the label",
-    ),
+    _within,
     Metric("bias", ("regression",), _mean_of(_error), "zero", "label", "mean of predicted minus label"),
     Metric("mae", ("ordinal",), _mean_of(_rank_error), "lower", "ranks", "mean distance between ranks"),
     Metric("accuracy", _NAMED, _mean_of(lambda y, p: p.argmax(-1) == y), "higher", "share", "predicted rightly"),
@@ -168,3 +169,4 @@ METRICS: list[Metric] = [
     Metric("macro_f1", ("multiclass",), _macro_f1, "higher", "", "mean of the classes' F1"),
     Metric("log_loss", _NAMED[:2], _mean_of(_negative_log_probability), "lower", "", "mean -log(probability of label)"),
 ]
+"""An entry is a metric, or a function that makes it from the task where it depends on more than the kind."""

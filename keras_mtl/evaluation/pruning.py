@@ -121,7 +121,7 @@ def _before_and_after(before: dict, after: dict, model: MultiTaskModel, split: s
     """The scores of both as a table."""
     rows: list[tuple] = []
     for name, task in model.tasks.items():
-        for metric in metrics_for(task.kind).values():
+        for metric in metrics_for(task).values():
             pair = [result["tasks"][name]["metrics"].get(metric.name) for result in (before, after)]
             if None not in pair:
                 rows.append((name, metric.name, *(readable(estimate["value"], metric, task) for estimate in pair)))

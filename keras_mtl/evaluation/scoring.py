@@ -60,7 +60,7 @@ def report(result: dict, tasks: Mapping[str, Task], *, run: str, split: str) -> 
             notes.append(f"{name}: no labelled image in this split.")
         parts = {"": entry, **{f" [{source}]": part for source, part in entry.get("by_source", {}).items()}}
         for suffix, part in parts.items():
-            for metric in metrics_for(entry["kind"]).values():
+            for metric in metrics_for(tasks[name]).values():
                 if metric.name in part["metrics"]:
                     rows.append(_row(name + suffix, tasks[name], metric, part))
                     notes += _undefined_note(name + suffix, metric, part["metrics"][metric.name])
@@ -97,7 +97,7 @@ def _score_rows(
     entry: dict = {"images": len(labelled), "metrics": {}}
     if len(labelled):
         labels, predictions = labels_and_predictions(labelled, task)
-        estimates = bootstrap(metrics or metrics_for(task.kind), labels, predictions, **bootstrap_settings)
+        estimates = bootstrap(metrics or metrics_for(task), labels, predictions, **bootstrap_settings)
         entry["metrics"] = {name: estimate.to_dict() for name, estimate in estimates.items()}
     return entry
 
@@ -106,7 +106,7 @@ def readable(value: float | None, metric: Metric, task: Task, with_unit: bool = 
     """A metric's value for a reader: shares in percent, labels in the task's unit; "-" for none."""
     if value is None:
         return "-"
-    scale, digits = {"share": (100, 1), "": (1, 3)}.get(metric.unit, (1, 2))
+    scale, digits = {"share": (100, 1), "label": (1, task.decimals + 1), "": (1, 3)}.get(metric.unit, (1, 2))
     unit = unit_of(metric, task) if with_unit else ""
     return f"{scale * value:.{digits}f} {unit}".rstrip()
 

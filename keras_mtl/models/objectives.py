@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_mtl.models.heads import head_of
+from keras_mtl.models.heads import head_of, settled
 from keras_mtl.tasks import Task
 
 METRICS = {
@@ -17,7 +17,8 @@ METRICS = {
 
 
 def _task(task: Task | dict) -> Task:
-    return task if isinstance(task, Task) else Task.from_dict(task)
+    # What a saved model says of a task is a dict: without a `step` its bins are one unit apart, as all were once.
+    return settled(task) if isinstance(task, Task) else settled(Task.from_dict(task), step=1.0)
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -25,7 +26,7 @@ class TaskOutput(keras.layers.Layer):
     """Ends a branch: passes the logits on as float32 and carries the task, so that a model knows its tasks.
 
     Args:
-        task: the `Task`, or its `to_dict`. The layer bears the task's name.
+        task: the `Task`; in a saved model its `to_dict`. The layer bears the task's name.
 
     Input and output: logits `[batch, units]`; float32 whatever the model's precision.
     """
@@ -46,7 +47,7 @@ class TaskLoss(keras.losses.Loss):
     """The loss of a task's head, averaged over the labelled samples only.
 
     Args:
-        task: the `Task`, or its `to_dict`.
+        task: the `Task`; in a saved model its `to_dict`.
         reduction: Keras' reductions; the default divides by the sum of the sample weights, so that a
             sample of weight 0 (no label) does not count at all.
     """
@@ -68,7 +69,7 @@ class TaskMetric(keras.metrics.Mean):
     """A metric of what a head's logits mean, averaged with the sample weights.
 
     Args:
-        task: the `Task`, or its `to_dict`.
+        task: the `Task`; in a saved model its `to_dict`.
         measure: "mae" (the absolute error, in the task's unit, or in ranks for an ordinal task) or
             "accuracy" (the share whose most probable class is the labelled one).
     """

@@ -13,6 +13,7 @@ from keras_mtl.files import read_json
 from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.backends import AUTO, load_backend
 from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, resolve
+from keras_mtl.tasks import Task
 
 
 class ExportedModel:
@@ -89,9 +90,11 @@ class ExportedModel:
                 pairs = zip(task["classes"], values.tolist(), strict=True)
                 entry[f"{name}_probabilities"] = {label: round(value, 4) for label, value in pairs}
                 continue
-            entry[name] = round(float(values), 2)
+            digits = Task.from_dict(task).decimals + 1
+            entry[name] = round(float(values), digits)
             if f"{name}_interval" in outputs:
-                entry[f"{name}_interval"] = [round(bound, 2) for bound in outputs[f"{name}_interval"][index].tolist()]
+                bounds = outputs[f"{name}_interval"][index].tolist()
+                entry[f"{name}_interval"] = [round(bound, digits) for bound in bounds]
                 if distributions:
                     shares = outputs[f"{name}_distribution"][index].tolist()
                     entry[f"{name}_distribution"] = [round(share, 5) for share in shares]

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, write_json
 from keras_mtl.table import aligned
+from keras_mtl.tasks import Task
 
 FORMATS = ("auto", "table", "json", "csv")
 Key = tuple[str, float | None]
@@ -106,10 +107,11 @@ def cell(entry: dict, name: str, task: Mapping[str, Any]) -> str:
     """A prediction in few words: "31.4 years (25.0-38.1)" or "smiling (92%)"."""
     if "classes" in task:
         return f"{entry[name]} ({entry[f'{name}_probabilities'][entry[name]]:.0%})"
-    value = f"{entry[name]:.1f} {task.get('unit', '')}".rstrip()
+    digits = Task.from_dict(dict(task)).decimals
+    value = f"{entry[name]:.{digits}f} {task.get('unit', '')}".rstrip()
     if f"{name}_interval" in entry:
         low, high = entry[f"{name}_interval"]
-        value += f" ({low:.1f}-{high:.1f})"
+        value += f" ({low:.{digits}f}-{high:.{digits}f})"
     return value
 
 

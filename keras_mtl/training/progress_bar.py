@@ -80,7 +80,7 @@ class TaskProgress(keras.callbacks.Callback):
             if key not in logs:
                 continue
             unit = f" {task.unit}" if measure == "mae" and task.unit else ""
-            digits = 2 if measure == "mae" else 3
+            digits = 3 if measure != "mae" else 2 if task.classes else task.decimals + 1
             shown = f"{float(logs[key]):.{digits}f}"
             if f"val_{key}" in logs:
                 shown += f" (val {float(logs[f'val_{key}']):.{digits}f})"

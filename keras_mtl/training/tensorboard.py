@@ -126,7 +126,7 @@ def by_tag(figures: Mapping[str, float], tasks: Iterable[str]) -> dict[str, floa
 
 def _readable(task: Task, value) -> str:
     if not task.classes:
-        return f"{float(value):.0f}"
+        return f"{float(value):.{max(task.decimals - 1, 0)}f}"
     return task.classes[int(np.argmax(value)) if np.ndim(value) else int(value)]
 
 

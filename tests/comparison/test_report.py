@@ -91,7 +91,7 @@ def test_the_tables_numbers_are_those_of_the_table(report, results):
     table = build_table(results)
     for entry in table.entries:
         task = BUILT_IN[entry.task]
-        metric = metrics_for(task.kind)["accuracy" if task.classes else "mae"]
+        metric = metrics_for(task)["accuracy" if task.classes else "mae"]
         estimate = entry.estimates[metric.name]
         low, high = (number(metric, task, end) for end in (estimate.low, estimate.high))
         assert f"{number(metric, task, estimate.value)}" in seen
@@ -190,8 +190,8 @@ def test_drawn_faces_are_named_as_such(tmp_path):
 
 def test_numbers_are_written_for_reading():
     assert [large(x) for x in (11_249_211, 297e6, 5e14, 12.0, float("nan"))] == ["11.2 M", "297 M", "500 T", "12", "–"]
-    mae, accuracy = metrics_for("regression")["mae"], metrics_for("binary")["accuracy"]
     age, smile = BUILT_IN["age"], BUILT_IN["smile"]
+    mae, accuracy = metrics_for(age)["mae"], metrics_for(smile)["accuracy"]
     assert number(mae, age, -1.234, sign=True) == "−1.23"
     assert number(accuracy, smile, 0.0123, sign=True) == "+1.2"
     assert number(mae, age, -0.0001, sign=True) == "0.00"

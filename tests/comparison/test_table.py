@@ -65,7 +65,7 @@ def test_every_row_has_the_figures_of_its_tasks(results, table):
     ]
     for entry in table.entries:
         assert entry.images == 200
-        assert set(entry.estimates) == set(entry.by_seed) == set(metrics_for(results.tasks[entry.task].kind))
+        assert set(entry.estimates) == set(entry.by_seed) == set(metrics_for(results.tasks[entry.task]))
         for name, estimate in entry.estimates.items():
             assert estimate.value == pytest.approx(np.mean(entry.by_seed[name]))
             assert estimate.low <= estimate.value <= estimate.high

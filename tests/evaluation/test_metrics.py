@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import sklearn.metrics
+from helpers import TASKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_mtl.evaluation.metrics import METRICS, Metric, from_plain, metrics_for
-from keras_mtl.tasks import KINDS
+from keras_mtl.tasks import KINDS, Task
 
 # Each metric by scikit-learn (or spelt out), on labels [N], predictions and the images' weights [N].
 REFERENCES = {
@@ -34,7 +35,7 @@ for _kind in ("binary", "multiclass", "ordinal"):
         y, p, sample_weight=w, labels=range(p.shape[1])
     )
 REFERENCES["multiclass", "balanced_accuracy"] = REFERENCES["binary", "balanced_accuracy"]
-CASES = [(kind, name) for kind in KINDS for name in metrics_for(kind)]
+CASES = [(kind, name) for kind in KINDS for name in metrics_for(TASKS[kind])]
 
 
 def draw(kind: str, count: int, seed: int, classes: int = 4):
@@ -55,26 +56,30 @@ def test_metric_equals_its_reference_under_any_weights(kind, name, seed, count):
     labels, predictions = draw(kind, count, seed)
     weights = np.random.default_rng(seed + 1).integers(1, 4, (3, count)).astype(float)
     expected = [REFERENCES[kind, name](labels, predictions, row) for row in weights]
-    np.testing.assert_allclose(metrics_for(kind)[name].compute(labels, predictions, weights), expected, atol=1e-9)
+    np.testing.assert_allclose(
+        metrics_for(TASKS[kind])[name].compute(labels, predictions, weights), expected, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_an_integer_weight_counts_an_image_that_often(kind, name):
     labels, predictions = draw(kind, 30, seed=5)
     weights = np.random.default_rng(6).integers(0, 3, 30)
-    metric, index = metrics_for(kind)[name], np.repeat(np.arange(30), weights)
+    metric, index = metrics_for(TASKS[kind])[name], np.repeat(np.arange(30), weights)
     weighted = metric.compute(labels, predictions, weights[None].astype(float))[0]
     assert weighted == pytest.approx(metric(labels[index], predictions[index]))
 
 
 def test_values_by_hand():
     labels, predictions = np.array([20.0, 30.0, 40.0]), np.array([22.0, 30.0, 33.0])
-    values = {name: metric(labels, predictions) for name, metric in metrics_for("regression").items()}
+    values = {name: metric(labels, predictions) for name, metric in metrics_for(TASKS["regression"]).items()}
     assert values == pytest.approx({"mae": 3.0, "rmse": math.sqrt(53 / 3), "within_5": 2 / 3, "bias": -5 / 3})
 
     labels = np.array([0, 0, 1, 1])
     second = np.array([0.1, 0.6, 0.6, 0.9])
-    values = {name: metric(labels, np.stack([1 - second, second], 1)) for name, metric in metrics_for("binary").items()}
+    values = {
+        name: metric(labels, np.stack([1 - second, second], 1)) for name, metric in metrics_for(TASKS["binary"]).items()
+    }
     assert values == pytest.approx(
         {
             "accuracy": 0.75,
@@ -86,13 +91,25 @@ def test_values_by_hand():
     )
 
     labels, predictions = np.array([0, 1, 2]), np.eye(3)[[0, 2, 0]]
-    values = {name: metric(labels, predictions) for name, metric in metrics_for("ordinal").items()}
+    values = {name: metric(labels, predictions) for name, metric in metrics_for(TASKS["ordinal"]).items()}
     assert values == pytest.approx({"mae": 1.0, "accuracy": 1 / 3, "within_1": 2 / 3})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "name", "near"),
+    [(0, 120, "within_5", 5), (0, 100, "within_5", 5), (1, 5, "within_0.2", 0.2), (0, 0.4, "within_0.02", 0.02)],
+)
+def test_a_share_within_a_24th_of_the_range_bears_its_tolerance(low, high, name, near):
+    metrics = metrics_for(Task("v", "regression", low=low, high=high, unit="points"))
+    assert list(metrics) == ["mae", "rmse", name, "bias"]
+    labels = np.full(4, low, float)
+    assert metrics[name](labels, labels + near * np.array([0, 0.9, 1.1, 2])) == 0.5
+    assert metrics[name].meaning == f"predicted within {near:g} points of the label"
 
 
 def test_a_figure_that_needs_both_classes_is_undefined_with_one():
     labels, predictions = np.zeros(4, int), np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
-    metrics = metrics_for("binary")
+    metrics = metrics_for(TASKS["binary"])
     assert math.isnan(metrics["roc_auc"](labels, predictions))
     assert math.isnan(metrics["balanced_accuracy"](labels, predictions))
     assert math.isnan(metrics["f1"](labels, predictions))
@@ -100,11 +117,11 @@ def test_a_figure_that_needs_both_classes_is_undefined_with_one():
 
 
 def test_log_loss_of_a_certain_mistake_is_finite():
-    assert math.isfinite(metrics_for("binary")["log_loss"](np.array([1]), np.array([[1.0, 0.0]])))
+    assert math.isfinite(metrics_for(TASKS["binary"])["log_loss"](np.array([1]), np.array([[1.0, 0.0]])))
 
 
 def test_every_metric_says_what_it_is():
-    for metric in METRICS:
+    for metric in (metric for task in TASKS.values() for metric in metrics_for(task).values()):
         assert metric.better in ("higher", "lower", "zero")
         assert metric.unit in ("share", "label", "ranks", "")
         assert metric.meaning and set(metric.kinds) <= set(KINDS)
@@ -115,8 +132,8 @@ def test_a_user_adds_and_replaces_metrics(monkeypatch):
     added = [*METRICS, Metric("kappa", ("multiclass",), kappa, "higher"), Metric("f1", ("binary",), kappa, "higher")]
     monkeypatch.setattr("keras_mtl.evaluation.metrics.METRICS", added)
     labels, predictions = draw("multiclass", 40, seed=1)
-    metrics = metrics_for("multiclass")
+    metrics = metrics_for(TASKS["multiclass"])
     assert metrics["kappa"](labels, predictions) == pytest.approx(
         sklearn.metrics.cohen_kappa_score(labels, predictions.argmax(1))
     )
-    assert list(metrics_for("binary")).count("f1") == 1 and metrics_for("binary")["f1"].compute is kappa
+    assert list(metrics_for(TASKS["binary"])).count("f1") == 1 and metrics_for(TASKS["binary"])["f1"].compute is kappa

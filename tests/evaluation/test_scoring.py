@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from keras_mtl.evaluation.scoring import report, score
-from keras_mtl.tasks import BUILT_IN
+from keras_mtl.evaluation.metrics import main_metric
+from keras_mtl.evaluation.scoring import readable, report, score
+from keras_mtl.tasks import BUILT_IN, Task
 
 
 def test_report_shows_units_intervals_numbers_and_what_is_missing():
@@ -36,3 +38,9 @@ def test_report_shows_units_intervals_numbers_and_what_is_missing():
     (within,) = [line for line in lines if line[:2] == ["age", "within_5"]]
     assert within[2:4] == ["100.0", "%"]
     assert text.endswith("smile: no labelled image in this split.")
+
+
+@pytest.mark.parametrize(("low", "high", "told"), [(0, 120, "0.05"), (0, 0.4, "0.0457"), (0, 5000, "0.0")])
+def test_an_error_is_told_as_finely_as_its_range_asks_for(low, high, told):
+    task = Task("v", "regression", low=low, high=high)
+    assert readable(0.0456712, main_metric(task), task) == told

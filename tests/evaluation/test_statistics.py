@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 import scipy.stats
+from helpers import TASKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from keras_mtl.evaluation.statistics import Resampled, bootstrap, holm, resample
 
 
 def only(kind, name):
-    return {name: metrics_for(kind)[name]}
+    return {name: metrics_for(TASKS[kind])[name]}
 
 
 def test_interval_is_close_to_scipys():
@@ -100,14 +101,14 @@ def test_one_image_has_a_value_but_no_interval():
 )
 def test_bad_arguments_are_named(labels, settings_, message):
     with pytest.raises(ValueError, match=message):
-        bootstrap(metrics_for("regression"), labels, np.ones(min(len(labels), 2)), **settings_)
+        bootstrap(metrics_for(TASKS["regression"]), labels, np.ones(min(len(labels), 2)), **settings_)
 
 
 def test_a_whole_test_set_takes_seconds():
     random = np.random.default_rng(0)
     labels, second = random.integers(0, 2, 5800), random.random(5800)
     start = time.perf_counter()
-    bootstrap(metrics_for("binary"), labels, np.stack([1 - second, second], 1), resamples=1000)
+    bootstrap(metrics_for(TASKS["binary"]), labels, np.stack([1 - second, second], 1), resamples=1000)
     assert time.perf_counter() - start < 10
 
 
@@ -119,7 +120,7 @@ def nets(seeds, count, *, by_seed=0.0, by_image=0.0, by_both=0.0, random):
 
 def test_one_seed_is_the_plain_bootstrap():
     labels, (predictions,) = nets(1, 50, by_image=1, random=np.random.default_rng(0))
-    metrics = metrics_for("regression")
+    metrics = metrics_for(TASKS["regression"])
     found = resample(metrics, labels, [predictions], resamples=300, seed=4)
     plain = bootstrap(metrics, labels, predictions, resamples=300, seed=4, confidence=0.9)
     assert {name: figure.estimate(0.9) for name, figure in found.items()} == plain
@@ -163,7 +164,7 @@ def test_swapping_nets_turns_the_difference_round_and_equal_nets_have_none(seed,
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, 30)
     shape = (2, seeds, 30) if kind == "regression" else (2, seeds, 30, 2)
-    metrics = metrics_for(kind)
+    metrics = metrics_for(TASKS[kind])
     ours, theirs = (
         resample(metrics, labels, list(predictions), resamples=60, seed=seed) for predictions in random.random(shape)
     )

@@ -93,10 +93,11 @@ def _figure(context: Context, name: str, kind: str, counts: dict[str, int], esti
                     "symbol": [SYMBOLS[row.variant] + ("-open" if count < FEW else "") for count in counts.values()],
                 },
                 customdata=[
-                    [group, wording.interval(metric, task, estimate)]
+                    [group, wording.number(metric, task, estimate.value), wording.interval(metric, task, estimate)]
                     for group, estimate in zip(counts, found, strict=True)
                 ],
-                hovertemplate=f"{row.title}<br>%{{customdata[0]}}: %{{x:.2f}} (%{{customdata[1]}})<extra></extra>",
+                hovertemplate=f"{row.title}<br>%{{customdata[0]}}: %{{customdata[1]}} (%{{customdata[2]}})"
+                "<extra></extra>",
             )
         )
     titles = [f"{group} ({count:,})" for group, count in counts.items()]

@@ -17,6 +17,8 @@ from keras_mtl.tasks import Task
 
 MOST_POINTS = 1500
 """With more images than that a density is drawn in place of points."""
+STEPS = 12
+"""About how many steps of the range errors are told by."""
 
 
 def section(context: Context) -> Section | None:
@@ -33,8 +35,9 @@ def section(context: Context) -> Section | None:
             Panels([_scatter(context, row, name) for row in rows]),
             Heading(f"{wording.task_name(name)}: error by range"),
             Text(
-                f"Mean absolute error, and bias (predicted minus true), for labels in steps of {_step(task):g}{unit}, "
-                f"with {context.percent} intervals. Hollow marks stand for fewer than {FEW} images."
+                "Mean absolute error, and bias (predicted minus true), for labels in steps of "
+                f"{task.round_part(STEPS):g}{unit}, with {context.percent} intervals. "
+                f"Hollow marks stand for fewer than {FEW} images."
             ),
             *_by_range(context, name),
         ]
@@ -91,29 +94,21 @@ def _transparent(colour: str, alpha: float) -> str:
     return f"rgba({red},{green},{blue},{alpha})"
 
 
-def _step(task: Task) -> float:
-    """A round width of about a twelfth of the range: 10 for ages to 120."""
-    low, high = task.bounds
-    rough = (high - low) / 12
-    power = 10.0 ** math.floor(math.log10(rough))
-    return min((1.0, 2.0, 5.0, 10.0), key=lambda factor: abs(math.log(factor * power / rough))) * power
-
-
 def _by_range(context: Context, name: str) -> list:
     task, rows = context.tasks[name], context.rows_of(name)
-    step = _step(task)
+    step = task.round_part(STEPS)
     places = _bins_of(context, rows[0], name, step)
     bins = sorted(set(places.tolist()))
     titles = [_range_title(task, number * step, step) for number in bins]
     counts = [int((places == number).sum()) for number in bins]
     figures, tables = [], []
     for metric_name, heading in (("mae", "mean absolute error"), ("bias", "bias")):
-        metric = metrics_for(task.kind)[metric_name]
+        metric = metrics_for(task)[metric_name]
         estimates = {
             row: [context.estimate(row, name, metric, _bins_of(context, row, name, step) == number) for number in bins]
             for row in rows
         }
-        figures.append(_lines(context, task, heading, estimates, titles, counts))
+        figures.append(_lines(context, metric, task, heading, estimates, titles, counts))
         tables.append(_table(metric, task, heading, estimates, titles, counts))
     return [Panels(figures, context.legend(rows)), Details("The same in figures", tables)]
 
@@ -133,7 +128,8 @@ def _table(metric: Metric, task: Task, heading: str, estimates: dict[Row, list[E
 
 def _bins_of(context: Context, row: Row, name: str, step: float) -> np.ndarray:
     """Which step of the range each labelled image's label is in."""
-    return np.floor(context.labelled(row, name, context.first_seed)[0] / step).astype(int)
+    # 0.7 belongs to the step that begins with 0.7, though as a number of 32 bits it is a bit less.
+    return np.floor(context.labelled(row, name, context.first_seed)[0] / step + 1e-5).astype(int)
 
 
 def _range_title(task: Task, start: float, step: float) -> str:
@@ -141,7 +137,9 @@ def _range_title(task: Task, start: float, step: float) -> str:
     return f"{start:g}–{start + step - 1:g}" if whole else f"{start:g}–{start + step:g}"
 
 
-def _lines(context: Context, task: Task, heading: str, estimates: dict[Row, list[Estimate]], titles, counts) -> Figure:
+def _lines(
+    context: Context, metric: Metric, task: Task, heading: str, estimates: dict[Row, list[Estimate]], titles, counts
+) -> Figure:
     import plotly.graph_objects as go
 
     traces = []
@@ -166,16 +164,23 @@ def _lines(context: Context, task: Task, heading: str, estimates: dict[Row, list
                     "symbol": [symbol + ("-open" if count < FEW else "") for count in counts],
                 },
                 customdata=[
-                    [title, f"{estimate.low:.2f} to {estimate.high:.2f}", count]
+                    [
+                        title,
+                        wording.number(metric, task, estimate.value),
+                        wording.interval(metric, task, estimate),
+                        count,
+                    ]
                     for title, estimate, count in zip(titles, found, counts, strict=True)
                 ],
-                hovertemplate=f"{row.title}<br>%{{customdata[0]}} {task.unit}: %{{y:.2f}} (%{{customdata[1]}})"
-                "<br>%{customdata[2]:,} images<extra></extra>",
+                hovertemplate=f"{row.title}<br>%{{customdata[0]}} {task.unit}: %{{customdata[1]}} (%{{customdata[2]}})"
+                "<br>%{customdata[3]:,} images<extra></extra>",
             )
         )
     ticks = {"tickvals": list(range(len(titles))), "ticktext": titles, "tickangle": -45, "showgrid": False}
     first, found = next(iter(estimates.items()))
-    told = "; ".join(f"{title}: {estimate.value:.2f}" for title, estimate in zip(titles, found, strict=True))
+    told = "; ".join(
+        f"{title}: {wording.number(metric, task, one.value)}" for title, one in zip(titles, found, strict=True)
+    )
     layout = {"xaxis": ticks, "yaxis": {"zeroline": True}}
     return Figure(
         f"{wording.task_name(task.name)}: {heading}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from keras_mtl.errors import UserError
-from keras_mtl.models.heads.base import Head
+from keras_mtl.models.heads.base import BinsHead, Head
 from keras_mtl.models.heads.corn import Corn
 from keras_mtl.models.heads.dex import Dex
 from keras_mtl.models.heads.dldl import Dldl
@@ -31,3 +33,17 @@ def head_of(task: Task) -> Head:
         known = ", ".join(HEADS[name].option_names()) or "none"
         raise UserError(f"Head {name!r} of task {task.name!r} has no option {unknown[0]!r}; its options: {known}")
     return HEADS[name](task, **options)
+
+
+def settled(task: Task, step: float | None = None) -> Task:
+    """The task with its bins' distance among its options where that isn't 1, for a model to keep.
+
+    Args:
+        task: any task; one without bins, or whose options say `step`, stays as it is.
+        step: the distance; by default the head's.
+    """
+    head = head_of(task)
+    if not isinstance(head, BinsHead) or "step" in dict(task.options):
+        return task
+    step = step or head.step
+    return task if head.step == step == 1 else dataclasses.replace(task, options=(*task.options, ("step", step)))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Sequence
 
 import keras
 
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
+
+PARTS = 120
+"""Of a regression's range, to count in where the unit may be any: the years of the age task."""
 
 
 class Head:
@@ -58,12 +62,24 @@ class Head:
 
 
 class BinsHead(Head):
-    """Base of the heads that spread a regression's range over bins, one a unit from `low` to `high`.
+    """Base of the heads that spread a regression's range over bins, `step` apart from `low` on.
 
     Their logits make a distribution over the bins' values; its expectation is the prediction.
+
+    Args:
+        task: a regression.
+        step: from one bin to the next, in the task's unit. By default a round number near a 120th of the range (1 for
+            ages from 0 to 120), or what is nearest to it and leads to `high` in whole steps: 76 to 190 bins.
     """
 
     kinds = ("regression",)
+
+    def __init__(self, task: Task, step: float | None = None):
+        super().__init__(task)
+        if step is not None and not 0 < step < math.inf:
+            raise UserError(f"Head {self.name!r} of task {task.name!r} needs step > 0. Received: step={step}")
+        low, high = task.bounds
+        self.step = float(step or (high - low) / round((high - low) / task.round_part(PARTS)))
 
     @property
     def units(self) -> int:
@@ -71,9 +87,9 @@ class BinsHead(Head):
 
     @property
     def values(self) -> list[float]:
-        """The bins' values: low, low + 1, …, high."""
+        """The bins' values: low, low + step, …, the one nearest to high."""
         low, high = self.task.bounds
-        return [low + step for step in range(round(high - low) + 1)]
+        return [low + number * self.step for number in range(round((high - low) / self.step) + 1)]
 
     def decode(self, logits):
         values = keras.ops.convert_to_tensor(self.values, dtype="float32")
@@ -85,14 +101,14 @@ class BinsHead(Head):
 
 
 def quantile(distribution, values: Sequence[float], share: float):
-    """A quantile of a distribution over bins, each bin's probability being spread evenly over its width of one.
+    """A quantile of a distribution over bins, each bin's probability being spread evenly over its width.
 
     The quantile lies one bin's width further for each bin that lies wholly below it, and a part of a width for the
     bin that it falls into: a sum, which every runtime can compute.
 
     Args:
         distribution: probabilities `[batch, bins]`, float32.
-        values: the bins' values, one apart, rising.
+        values: the bins' values, rising in equal steps.
         share: 0 to 1.
 
     Returns:
@@ -104,4 +120,5 @@ def quantile(distribution, values: Sequence[float], share: float):
     """
     below = keras.ops.cumsum(distribution, axis=-1) - distribution
     passed = keras.ops.clip((share - below) / keras.ops.maximum(distribution, 1e-12), 0.0, 1.0)
-    return keras.ops.clip(keras.ops.sum(passed, axis=-1) - (0.5 - values[0]), values[0], values[-1])
+    width = (values[-1] - values[0]) / max(len(values) - 1, 1)
+    return keras.ops.clip(width * keras.ops.sum(passed, axis=-1) - (0.5 * width - values[0]), values[0], values[-1])

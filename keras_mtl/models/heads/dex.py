@@ -8,9 +8,12 @@ from keras_mtl.models.heads.base import BinsHead
 
 
 class Dex(BinsHead):
-    """Deep EXpectation: classify into one bin a unit, predict the expectation over the bins.
+    """Deep EXpectation: classify into bins, predict the expectation over them.
 
-    The loss is the cross entropy of the bin nearest to the label.
+    The loss is the cross entropy of the bin nearest to the label: least where the bins' probabilities are the shares of
+    the labels nearest to them.
+
+    Args: as for `BinsHead`.
 
     Source: Rothe, Timofte and Van Gool, "Deep expectation of real and apparent age from a single image
     without facial landmarks", IJCV 2018: the expected value over the softmax's outputs (section 3.3).
@@ -19,5 +22,5 @@ class Dex(BinsHead):
     name = "dex"
 
     def losses(self, labels, logits):
-        nearest = keras.ops.round(labels - self.task.bounds[0])
+        nearest = keras.ops.minimum(keras.ops.round((labels - self.task.bounds[0]) / self.step), self.units - 1)
         return keras.losses.sparse_categorical_crossentropy(nearest, logits, from_logits=True)

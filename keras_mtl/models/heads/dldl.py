@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from keras_mtl.errors import UserError
-from keras_mtl.models.heads.base import BinsHead
+from keras_mtl.models.heads.base import PARTS, BinsHead
 from keras_mtl.tasks import Task
 
 
@@ -13,29 +13,36 @@ class Dldl(BinsHead):
     """DLDL-v2: a normal distribution around the label as target, plus the error of the expectation.
 
     `loss = KL(target || softmax(logits)) + l1_weight * |expectation - label|`, where the target is a normal
-    density of standard deviation `sigma` around the label, taken at the bins and made to sum to 1.
+    density of standard deviation `sigma` around the label, taken at the bins and made to sum to 1, and the error is
+    counted in 120ths of the range, so that the loss is the same whatever the unit.
+
+    Of many labels the first term is least at the mean of their targets, the second where the expectation is their
+    median: both at once where the mean target's expectation is a median, as of labels that lie evenly about the
+    range's middle. Elsewhere the least is between. Near an end of the range a target is cut off, and its expectation
+    lies inward of the label, at the end itself by 1.3 bins for sigma of 2 bins; the second term draws it outward.
 
     Args:
         task: a regression.
-        sigma: standard deviation of the target, in the task's unit.
-        l1_weight: weight of the absolute error, which is counted in the task's unit.
+        sigma: standard deviation of the target, in the task's unit; two bins by default.
+        l1_weight: weight of the absolute error.
+        step: as for `BinsHead`.
 
     Source: Gao, Zhou, Wu and Geng, "Age Estimation Using Expectation of Label Distribution Learning",
     IJCAI 2018, section 3: the label distribution, the expectation and the joint loss.
     """
 
     name = "dldl"
-    # Counted in the task's unit, years say, the loss is some ten times a cross entropy. At 1 it drowns the other
-    # tasks, and itself learns more slowly: README, "Results measured".
+    # Counted in 120ths of the range, years of age say, the loss is some ten times a cross entropy. At 1 it drowns the
+    # other tasks, and itself learns more slowly: README, "Results measured".
     weight = 0.1
 
-    def __init__(self, task: Task, sigma: float = 2.0, l1_weight: float = 1.0):
-        super().__init__(task)
-        if sigma <= 0 or l1_weight < 0:
+    def __init__(self, task: Task, sigma: float | None = None, l1_weight: float = 1.0, step: float | None = None):
+        super().__init__(task, step)
+        self.sigma = 2 * self.step if sigma is None else sigma
+        if self.sigma <= 0 or l1_weight < 0:
             raise UserError(
-                f"Head 'dldl' needs sigma > 0 and l1_weight >= 0. Received: sigma={sigma}, l1_weight={l1_weight}"
+                f"Head 'dldl' needs sigma > 0 and l1_weight >= 0. Received: sigma={self.sigma}, l1_weight={l1_weight}"
             )
-        self.sigma = sigma
         self.l1_weight = l1_weight
 
     def target(self, labels):
@@ -47,4 +54,6 @@ class Dldl(BinsHead):
     def losses(self, labels, logits):
         target = self.target(labels)
         divergence = keras.ops.sum(keras.ops.exp(target) * (target - keras.ops.log_softmax(logits)), axis=-1)
-        return divergence + self.l1_weight * keras.ops.abs(self.decode(logits) - labels)
+        low, high = self.task.bounds
+        error = keras.ops.abs(self.decode(logits) - labels)
+        return divergence + self.l1_weight * PARTS / (high - low) * error

@@ -6,7 +6,7 @@ import { list, percent, title, value } from "./words.js";
 const WIDTH = 200, HEIGHT = 60;
 
 /** Regression: value, interval and distribution over the range; what the model doesn't give is left out.
- *  `bins` are the distribution's values, `top` the share at the plot's upper edge. */
+ *  `bins` are the distribution's values, `top` the density at the plot's upper edge. */
 export function regression(task, entry, bins, top) {
   const number = entry[task.name], interval = entry[`${task.name}_interval`], shares = entry[`${task.name}_distribution`];
   const unit = task.unit ? ` ${task.unit}` : "";
@@ -17,7 +17,8 @@ export function regression(task, entry, bins, top) {
     drawing.append(shape("rect", { class: "interval", x: low, y: 0, width: Math.max(high - low, 1), height: HEIGHT }));
   }
   if (shares && bins) {
-    const points = shares.map((share, i) => `L${across(bins[i]).toFixed(2)},${(HEIGHT * (1 - share / top)).toFixed(2)}`);
+    const points = densities(shares, bins).map((density, i) =>
+      `L${across(bins[i]).toFixed(2)},${(HEIGHT * (1 - density / top)).toFixed(2)}`);
     const [first, last] = [across(bins[0]), across(bins.at(-1))];
     drawing.append(shape("path", { class: "shares", d: `M${first},${HEIGHT}${points.join("")}L${last},${HEIGHT}Z` }));
   }
@@ -37,6 +38,11 @@ export function regression(task, entry, bins, top) {
       element("div", { class: "ticks" }, ...ticks),
       element("div", { class: "axis" }, list([task.name.replaceAll("_", " "), ...(task.unit ? [task.unit] : [])], "in"))),
   ];
+}
+
+/** A distribution's shares for a unit each, which don't depend on how wide its bins are. */
+export function densities(shares, bins) {
+  return shares.map((share) => share / (bins[1] - bins[0] || 1));
 }
 
 /** Classes: the likeliest, and a bar for each; in their own order where they have one, else the likeliest first. */

@@ -1,7 +1,7 @@
 /** What the server answered: the photo with its faces boxed, and a card for each face. */
 
 import { element } from "./dom.js";
-import { classes, regression } from "./plots.js";
+import { classes, densities, regression } from "./plots.js";
 import { count, duration, label, list, percent, title } from "./words.js";
 
 /** One line for the status: what was found, how long it took, by which models. */
@@ -65,7 +65,8 @@ function card(face, index, answer) {
 function section(name, face, answer) {
   const told = face.predictions;
   // One scale for all models, so that their plots can be compared.
-  const top = Math.max(...Object.values(told).flatMap((entry) => entry[`${name}_distribution`] ?? []));
+  const top = Math.max(...answer.models.flatMap((model) =>
+    densities(told[model.name][`${name}_distribution`] ?? [], model.distributions[name] ?? [])));
   const cells = answer.models.map((model) => {
     const task = model.tasks.find((one) => one.name === name), entry = told[model.name];
     const heading = answer.models.length > 1 ? element("h4", {}, label(model)) : null;

@@ -22,10 +22,9 @@ export function percent(share) {
   return share > 0.995 ? "> 99 %" : `${Math.round(100 * share)} %`;
 }
 
-/** A regression's value, to about a thousandth of its range; the server gives two decimals at most. */
+/** A regression's value, to about a thousandth of its range. */
 export function value(number, task) {
-  const digits = 3 - Math.floor(Math.log10(task.high - task.low));
-  return number.toFixed(Math.min(Math.max(digits, 0), 2));
+  return number.toFixed(Math.max(Math.round(3 - Math.log10(task.high - task.low)), 0));
 }
 
 /** 1234.5 milliseconds as "1.2 s". */
