@@ -5,6 +5,7 @@ Nothing of keras_mtl is imported here but the count of cores.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -51,7 +52,9 @@ def decode_files(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int,
     Returns:
         uint8 [good, size, size, 3], in the order of `paths`; and why the others failed, by position in `paths`.
     """
-    return _decode_all(np.asarray(paths, object).astype(str), lambda path: _read(path, size), size)
+    return _decode_all(
+        np.asarray([os.fsencode(path) for path in paths], np.bytes_), lambda path: _read(path, size), size
+    )
 
 
 def decode_bytes(contents: Sequence[bytes], size: int) -> tuple[np.ndarray, dict[int, str]]:

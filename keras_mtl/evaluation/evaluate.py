@@ -13,7 +13,7 @@ from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.evaluation.predictions import Predictor, predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
-from keras_mtl.files import read_json
+from keras_mtl.files import printable, read_json
 from keras_mtl.training.inputs import load_configured_split
 from keras_mtl.training.run_folder import RunFolder
 
@@ -134,4 +134,5 @@ def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:
         with open(folder.quarantine_path, newline="", encoding="utf-8") as file:
             rows = [Bad(row["source"], row["split"], row["image"], row["reason"]) for row in csv.DictReader(file)]
     known = {(row.source, row.split, row.image) for row in rows}
-    folder.write_quarantine([*rows, *(row for row in bad if (row.source, row.split, row.image) not in known)])
+    new = [row for row in bad if (row.source, row.split, printable(row.image)) not in known]
+    folder.write_quarantine([*rows, *new])
