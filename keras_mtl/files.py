@@ -85,12 +85,14 @@ def read_bytes(path: str | pathlib.Path) -> bytes:
 
 
 def check_file(path: str | pathlib.Path) -> None:
-    """Raises OSError where there is no file that can be read to its end, such as for a folder or a pipe."""
+    """Raises OSError where there is no file that can be read, to its end: for a folder or a pipe, too."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def visible_files(folder: str | pathlib.Path, recursive: bool = True) -> list[str]:

@@ -258,11 +258,11 @@ def stamp(path: pathlib.Path) -> str:
 
 
 def _problem_of(path: pathlib.Path) -> str:
-    """Why something is there that is no file, which reading would wait for; empty for a file, or nothing."""
+    """Why a file can't be read; empty for one that can."""
     try:
         files.check_file(path)
     except FileNotFoundError:
-        pass  # Decoding tells it in its own words.
+        return "file is missing"
     except OSError as error:
         return f"file can't be read: {error.strerror}"
     return ""

@@ -169,15 +169,15 @@ def test_no_person_and_no_file_is_on_two_sides_in_any_order(first, second):
 
 @settings(max_examples=30, deadline=None)
 @given(names=st.lists(st.integers(0, 99), unique=True, min_size=2, max_size=60), at=st.integers(0, 60))
-def test_a_single_net_validates_on_what_the_multitask_net_does(names, at, fraction=0.1):
+def test_a_single_net_validates_on_what_the_multitask_net_does(names, at):
     parts = [
         Listed(name, {"train": [(f"{i}.jpg", None) for i in some]})
         for name, some in (("first", names), ("second", names[: max(1, at % len(names))]))
     ]
-    together = Sides(parts, fraction)
+    together = Sides(parts, 0.1)
     for part in parts:
-        alone = set(Sides([part], fraction).records(part, "validation").images)
+        alone = set(Sides([part], 0.1).records(part, "validation").images)
         assert alone <= set(together.records(part, "validation").images)
-    alone = set(Sides(parts[:1], fraction).records(parts[0], "validation").images)
+    alone = set(Sides(parts[:1], 0.1).records(parts[0], "validation").images)
     more = set(together.records(parts[0], "validation").images) - alone
     assert len(more) <= 1  # The lowest of a few images, where none of them is low enough.
