@@ -176,7 +176,7 @@ class Source:
             found = {split: self.path.replace("{split}", split) for split in SPLITS}
         else:
             found = {"train": self.path}
-        found = {split: path for split, path in found.items() if (self.root / path).exists()}
+        found = {split: path for split, path in found.items() if os.path.exists(self.root / path)}
         if not found:
             names = f" ({{split}} is {', '.join(SPLITS)})" if "{split}" in self.path else ""
             raise MissingPath(f"Source {self.name}: no {what} {self.path!r}{names}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import printable, read_json
 from keras_mtl.training.inputs import load_configured_split
 from keras_mtl.training.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +79,8 @@ def evaluate_run(
         confidence=confidence,
         seed=seed,
     )
+    if not (sources or clean) and folder.manifest_path.exists():
+        _tell_changes(folder, split, frame)
     write_predictions(frame, folder.predictions_path / f"{split}.csv")
     _add_to_quarantine(folder, bad)
     before = read_json(folder.metrics_path).get(split) if folder.metrics_path.exists() else None
@@ -123,6 +128,18 @@ def evaluate_model(
         "tasks": score(frame, tasks, resamples=resamples, confidence=confidence, seed=seed),
     }
     return result, frame, bad
+
+
+def _tell_changes(folder: RunFolder, split: str, frame: pd.DataFrame) -> None:
+    """Tells where a split is not the one that the training read: its figures mean something else then."""
+    for name, facts in read_json(folder.manifest_path)["sources"].items():
+        before, now = facts["splits"].get(split, {}).get("images"), int((frame["source"] == name).sum())
+        if before not in (None, now):
+            log.warning(
+                "%s, %s: %d images, and %d when the run was trained: other data, or another rule of what is cut off "
+                "train for validation; some may have been trained on",
+                *(name, split, now, before),
+            )
 
 
 def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:

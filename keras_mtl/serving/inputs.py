@@ -66,9 +66,9 @@ def find_files(arguments: Sequence[str], recursive: bool = False) -> list[str]:
     for argument in arguments:
         if argument == STDIN:
             found += [os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer if line.strip()]
-        elif pathlib.Path(argument).is_dir():
+        elif os.path.isdir(argument):
             found += _in_folder(pathlib.Path(argument), recursive)
-        elif glob.has_magic(argument) and not pathlib.Path(argument).exists():
+        elif glob.has_magic(argument) and not os.path.exists(argument):
             matching = [path for path in sorted(glob.glob(argument, recursive=True)) if pathlib.Path(path).is_file()]
             if not matching:
                 raise UserError(f"No file is named like {argument!r}")
