@@ -269,6 +269,8 @@ def _problem_of(path: pathlib.Path) -> str:
 
 
 def _encodes(text: str, encode: Callable[[str], bytes]) -> bool:
+    if text.isascii():
+        return True
     try:
         encode(text)
     except UnicodeEncodeError:
