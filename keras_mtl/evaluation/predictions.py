@@ -42,10 +42,9 @@ def predict_split(model: Predictor, data: Sequence[SplitData], *, batch_size: in
 
     Returns:
         One row for each record, in the order of `data`: `source`, `image` (its name, as `printable` gives it), and for
-        each task `<task>` (the label: a
-        value or a class name, missing where there is none), `<task>_predicted`, and for classes one column
-        `<task>_<class>` with its probability, 0 to 1; then `group:<kind>` for each kind of group that a source tells,
-        missing where it is unknown.
+        each task `<task>` (the label: a value or a class name, missing where there is none), `<task>_predicted`, and
+        for classes one column `<task>_<class>` with its probability, 0 to 1; then `group:<kind>` for each kind of group
+        that a source tells, missing where it is unknown.
 
     Raises:
         ValueError: two columns would bear one name.
