@@ -1,17 +1,24 @@
-"""Files written whole or not at all, beside the target first and then renamed onto it; and those in a folder."""
+"""Files written whole or not at all, beside the target first and then renamed onto it; those in a folder; names."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import os
 import pathlib
+import re
 import shutil
+import stat
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
+
+_LONGEST_NAME = 200  # Bytes; most file systems take 255, and something is put in front while a file is written.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @contextlib.contextmanager
@@ -40,15 +47,67 @@ def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
             beside.unlink(missing_ok=True)
 
 
-def visible_files(folder: str | pathlib.Path) -> list[str]:
-    """All files in a folder and those below it, linked ones too, but hidden ones and those in hidden folders; sorted.
+def printable(name: str) -> str:
+    r"""A file's name as text of one line that any file or terminal takes.
+
+    Bytes that aren't UTF-8 (Python's lone surrogates), control characters and ends of lines become escapes.
+
+    Example:
+        >>> printable("Mu\udcf1oz\n.jpg")
+        'Mu\\xf1oz\\x0a.jpg'
+    """
+
+    def escape(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        if 0xDC80 <= code <= 0xDCFF:  # How Python keeps a byte of a name that isn't UTF-8.
+            code -= 0xDC00
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+    return _UNPRINTABLE.sub(escape, name)
+
+
+def short_name(name: str) -> str:
+    """A name for a file made of another's: `printable`, and not longer than file systems take, ending included."""
+    shown = printable(name)
+    if len(shown.encode()) <= _LONGEST_NAME:
+        return shown
+    return f"{shown[: _LONGEST_NAME // 4]}-{zlib.crc32(shown.encode()):08x}"
+
+
+def read_bytes(path: str | pathlib.Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        OSError: it can't be read, or is no file: opening a pipe or a device would wait for ever.
+    """
+    check_file(path)
+    return pathlib.Path(path).read_bytes()
+
+
+def check_file(path: str | pathlib.Path) -> None:
+    """Raises OSError where there is no file that can be read, to its end: for a folder or a pipe, too."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def visible_files(folder: str | pathlib.Path, recursive: bool = True) -> list[str]:
+    """All files in a folder, linked ones too, but hidden ones and those in hidden folders; sorted.
+
+    Args:
+        folder: where; it is looked into even where it is hidden itself.
+        recursive: whether in the folders below it as well.
 
     Returns:
         Their paths, relative to the folder.
     """
     found = []
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         inside = os.path.relpath(place, folder)
         found += [os.path.normpath(os.path.join(inside, name)) for name in names if not name.startswith(".")]
     return sorted(found)
@@ -71,8 +130,8 @@ def read_json(path: str | pathlib.Path):
 
 
 def write_csv(path: str | pathlib.Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a table in UTF-8 under a line of column names, whole or not at all."""
-    with replacing(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    """Writes a table in UTF-8 under a line of column names, whole or not at all; texts as `printable` gives them."""
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows([printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)

@@ -2,8 +2,9 @@
 
 An entry is two files in the cache folder: `NAME.npy`, the pixels, and `NAME.json`, what was bad among the
 images and a checksum. The name ends in the fingerprint of the images and of how they are decoded, so a changed image
-makes another entry, entries of an older decoding are never read again, and nothing is ever out of date. Files are written beside and renamed: processes that decode the same set at
-the same time only do the work twice. The folder may be deleted at any time.
+makes another entry, entries of an older decoding are never read again, and nothing is ever out of date. Files are
+written beside and renamed: processes that decode the same set at the same time only do the work twice. The folder may
+be deleted at any time.
 """
 
 from __future__ import annotations

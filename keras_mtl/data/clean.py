@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from keras_mtl.data.source import Records, digest
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, write_csv, write_json
+from keras_mtl.files import printable, read_json, write_csv, write_json
 
 LEDGER, FACTS = "removed.csv", "clean.json"
 SIDES = ("test", "train")
@@ -48,7 +48,7 @@ class Clean:
     Attributes:
         folder: where it was read.
         side: "test" or "train", from which its images were removed.
-        removed: names by source.
+        removed: names by source, as `printable` gives them.
         seen: by source and split, a hash over the names that the audit saw.
     """
 
@@ -76,8 +76,9 @@ class Clean:
             )
         if (split == "test") != (self.side == "test") or source not in self.removed:
             return records
-        kept = [i for i, image in enumerate(records.images) if image not in self.removed[source]]
-        return records.take(kept, [bad for bad in records.bad if bad.image not in self.removed[source]])
+        gone = self.removed[source]
+        kept = [i for i, image in enumerate(records.images) if printable(image) not in gone]
+        return records.take(kept, [bad for bad in records.bad if printable(bad.image) not in gone])
 
 
 def names_of(records: Records) -> list[str]:

@@ -78,6 +78,9 @@ class DrawnFaces(Source):
         images = [f"drawn/{'+'.join(self.tasks)}/{split}/{number:06d}" for number in range(count)]
         return self.collect(split, ((image, _texts(image, self.seed)) for image in images))
 
+    def file(self, image: str) -> None:
+        return None
+
     def decode(self, images: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
         return drawing.draw_all(images, self.seed, size), {}
 

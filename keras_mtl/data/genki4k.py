@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 
@@ -19,10 +20,10 @@ def parse_labels(text: str) -> Iterator[tuple[str, dict[str, object] | str]]:
         >>> list(parse_labels("1 0.1 0.2 0.3"))
         [('file0001.jpg', {'smile': 'smiling'})]
     """
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(io.StringIO(text), 1):
         fields = line.split()
         good = len(fields) == 4 and fields[0] in SMILES
-        problem = f"line {number} of labels.txt is {line[:40]!r}, expected 0 or 1 and three angles"
+        problem = f"line {number} of labels.txt is {line.rstrip()[:40]!r}, expected 0 or 1 and three angles"
         yield f"file{number:04d}.jpg", {"smile": SMILES[fields[0]]} if good else problem
 
 

@@ -6,14 +6,14 @@ import importlib
 import logging
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_mtl.data import cache
 from keras_mtl.data.builders.catalogue import CATALOGUE, DataSet, Label, check_files
-from keras_mtl.data.source import SPLITS, Records, Source, digest
+from keras_mtl.data.source import SPLITS, Entry, Records, Source, digest
 from keras_mtl.photos import DECODING
 from keras_mtl.tasks import Task
 
@@ -49,20 +49,21 @@ class PreparedSource(Source):
 
     def records(self, split: str) -> Records:
         """Labels of all records; the bytes of the images are passed over, not decoded."""
-        entries, about = [], {}
-        told = (*self.groups.values(), *([self.identity] if self.identity else []))
+        return self.collect(split, self._entries(split))
+
+    def _entries(self, split: str) -> Iterator[Entry]:
         for row, example in enumerate(self._examples(split)):
             image = _text(example["file_name"]) if "file_name" in example else f"{split}/{row:07d}"
             self._rows[image] = (split, row)
-            entries.append((image, self._labels(example)))
-            about[image] = {feature: _text(_feature(example, feature)) or None for feature in told}
-        records = self.collect(split, entries)
-        if self.identity:
-            records.identities = [about[image][self.identity] for image in records.images]
-        records.groups = {
-            kind: [about[image][feature] for image in records.images] for kind, feature in self.groups.items()
-        }
-        return records
+            yield Entry(
+                image,
+                self._labels(example),
+                _text(_feature(example, self.identity)) or None if self.identity else None,
+                {kind: _text(_feature(example, feature)) or None for kind, feature in self.groups.items()},
+            )
+
+    def file(self, image: str) -> None:
+        return None
 
     def decode(self, images: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
         from keras_mtl.data import images as image_files

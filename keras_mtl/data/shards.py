@@ -7,6 +7,7 @@ where the source knows them, `identity` (the person, or the near-duplicates it i
 
 from __future__ import annotations
 
+import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from keras_mtl.data.images import why_unread
 from keras_mtl.data.prepared import PreparedSource
 from keras_mtl.data.source import SPLITS, Bad, MissingPath, Records, Source, label_text
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, replacing
+from keras_mtl.files import printable, read_json, replacing
 from keras_mtl.photos import decode_photo
 from keras_mtl.tasks import Task
 
@@ -141,7 +142,7 @@ class _Examples:
         """All features of a record but its image."""
         records = self.records
         about: dict[str, Any] = {
-            "file_name": records.images[row],
+            "file_name": printable(_name(self.source, records.images[row])),
             "labels": {
                 name: label_text(task, records.labels[name][row]) for name, task in self.source.declared.items()
             },
@@ -154,6 +155,12 @@ class _Examples:
         if "identity" in self.features:
             about["identity"] = (records.identities[row] if records.identities else None) or ""
         return about
+
+
+def _name(source: Source, image: str) -> str:
+    """An image's name with the last folder, which decides with it on which side of validation it is."""
+    file = source.file(image)
+    return image if file is None or os.path.dirname(image) else f"{file.parent.name}/{image}"
 
 
 def _feature_name(kind: str) -> str:

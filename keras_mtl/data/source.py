@@ -8,15 +8,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from keras_mtl import files
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
 
 SPLITS = ("train", "validation", "test")
+_LONGEST = 200  # Characters.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Bad:
         reason: what is wrong with it, in words.
         unlabelled: nothing is wrong but that no wanted task has a label; such a record is left out and
             told, but doesn't count towards the share of bad records that is put up with.
+        identity: who is in it, where that is known: another record of the image may not tell.
     """
 
     source: str
@@ -36,18 +41,34 @@ class Bad:
     image: str
     reason: str
     unlabelled: bool = False
+    identity: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The image's name as messages tell it."""
+        return _shortened(self.image)
 
 
 class MissingPath(UserError):
     """A source's file or folder isn't there."""
 
 
+class Entry(NamedTuple):
+    """A record as a source finds it: its labels as they are written there, or what is wrong with it, in words."""
+
+    image: str
+    found: Mapping[str, object] | str
+    identity: str | None = None
+    groups: Mapping[str, str | None] = {}
+
+
 @dataclasses.dataclass
 class Records:
     """The records of one split: `images` N names, `labels` {task: float32 [N], NaN = not labelled}, `bad` the rest.
 
-    `identities` tells who is in each of the N images, or which near-duplicates it belongs to, None where that is
-    unknown; the whole is None where the source knows none. Images of one identity are never parted by a cut.
+    An image may have several records, by several annotators or one for each task, and then its name is there several
+    times. `identities` tells who is in each of the N images, or which near-duplicates it belongs to, None where that is
+    unknown; the whole is None where none is known. Images of one identity are never parted by a cut.
     `groups` tells of each kind of group, a region for instance, which one each of the N images is in.
     """
 
@@ -72,8 +93,8 @@ class Source:
     """A data set: its splits, the tasks it labels, how a label is read, how pixels are made, its licence.
 
     A new kind of source is one subclass with `splits`, `records` (usually through `collect`) and one line in
-    `keras_mtl.data.sources.KINDS`; one whose pixels aren't read from files overrides `decode` and
-    `fingerprint` too.
+    `keras_mtl.data.sources.KINDS`; one whose images aren't files of their own overrides `file`,
+    `decode`, `encoded` and `fingerprint` too.
 
     Args:
         name: unique among the sources of a run.
@@ -110,6 +131,10 @@ class Source:
         """The records of one of its splits; bad ones are in `.bad`, never raised."""
         raise NotImplementedError
 
+    def file(self, image: str) -> pathlib.Path | None:
+        """The image's own file, there or not; None where the source keeps its images otherwise."""
+        return self.root / image
+
     def decode(self, images: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
         """Pixels of the named images.
 
@@ -119,7 +144,11 @@ class Source:
         """
         from keras_mtl.data import images as image_files
 
-        return image_files.decode_files([str(self.root / image) for image in images], size)
+        paths = [self.root / image for image in images]
+        odd = {i: problem for i, path in enumerate(paths) if (problem := _problem_of(path))}
+        rest = [i for i in range(len(paths)) if i not in odd]
+        pixels, bad = image_files.decode_files([str(paths[i]) for i in rest], size)
+        return pixels, odd | {rest[i]: reason for i, reason in bad.items()}
 
     def encoded(self, images: Sequence[str]) -> list[bytes]:
         """The named images as they are kept: files' bytes.
@@ -127,7 +156,7 @@ class Source:
         Raises:
             OSError: one of them can't be read.
         """
-        return [(self.root / image).read_bytes() for image in images]
+        return [files.read_bytes(self.root / image) for image in images]
 
     def fingerprint(self, images: Sequence[str], size: int) -> str:
         """A hash, in hexadecimal, over all that decides what `decode(images, size)` returns.
@@ -151,45 +180,69 @@ class Source:
             found = {split: self.path.replace("{split}", split) for split in SPLITS}
         else:
             found = {"train": self.path}
-        found = {split: path for split, path in found.items() if (self.root / path).exists()}
+        found = {split: path for split, path in found.items() if os.path.exists(self.root / path)}
         if not found:
             names = f" ({{split}} is {', '.join(SPLITS)})" if "{split}" in self.path else ""
             raise MissingPath(f"Source {self.name}: no {what} {self.path!r}{names}")
         return found
 
-    def collect(self, split: str, entries: Iterable[tuple[str, dict[str, object] | str]]) -> Records:
-        """Records out of (image, {task: label text}) pairs, or (image, reason) for one that is bad already.
+    def collect(self, split: str, entries: Iterable[Entry | tuple[str, Mapping[str, object] | str]]) -> Records:
+        """Records out of entries, or their first parts.
 
         Labels go through `Task.parse`. An image with a label that can't be read is bad as a whole: the file
         it came from is in doubt.
         """
-        images: list[str] = []
+        kept: list[Entry] = []
         rows: list[list[float]] = []
         bad: list[Bad] = []
-        for image, found in entries:
-            if isinstance(found, str):
-                bad.append(Bad(self.name, split, image, found))
-                continue
-            try:
-                row = [task.parse(found.get(name)) for name, task in self.declared.items()]
-            except ValueError as error:
-                bad.append(Bad(self.name, split, image, str(error)))
-                continue
-            if all(math.isnan(value) for value in row):
-                bad.append(Bad(self.name, split, image, f"no label for {' or '.join(self.tasks)}", unlabelled=True))
-                continue
-            images.append(image)
-            rows.append(row)
+        for entry in entries:
+            one = Entry(*entry)
+            row = self._parsed(one)
+            if isinstance(row, str):
+                bad.append(Bad(self.name, split, one.image, row, identity=one.identity))
+            elif all(math.isnan(value) for value in row):
+                reason = f"no label for {' or '.join(self.tasks)}"
+                bad.append(Bad(self.name, split, one.image, reason, unlabelled=True, identity=one.identity))
+            else:
+                kept.append(one)
+                rows.append(row)
         table = np.asarray(rows, np.float32).reshape(len(rows), len(self.declared))
-        return Records(images, {name: table[:, i].copy() for i, name in enumerate(self.declared)}, bad)
+        return Records(
+            [one.image for one in kept],
+            {name: table[:, i].copy() for i, name in enumerate(self.declared)},
+            bad,
+            [one.identity for one in kept] if any(one.identity for one in kept) else None,
+            {
+                kind: [one.groups.get(kind) for one in kept]
+                for kind in dict.fromkeys(kind for one in kept for kind in one.groups)
+            },
+        )
+
+    def _parsed(self, entry: Entry) -> list[float] | str:
+        """The labels, or why the record is bad."""
+        if isinstance(entry.found, str):
+            return _shortened(entry.found)
+        if "\0" in entry.image or not _encodes(entry.image, os.fsencode):
+            return "no file can have this name"
+        if not all(_encodes(text, str.encode) for text in (entry.identity, *entry.groups.values()) if text):
+            return "its identity or group is not in UTF-8"
+        try:
+            return [task.parse(entry.found.get(name)) for name, task in self.declared.items()]
+        except (ValueError, OverflowError) as error:
+            return _shortened(str(error))
 
 
 def digest(lines: Iterable[str]) -> str:
     """SHA-256 over the lines, the first 32 hexadecimal digits."""
     total = hashlib.sha256()
     for line in lines:
-        total.update(line.encode("utf-8", "surrogateescape") + b"\n")
+        total.update(encoded_name(line) + b"\n")
     return total.hexdigest()[:32]
+
+
+def encoded_name(name: str) -> bytes:
+    """A name as it is hashed: UTF-8, with whatever else Python's text can hold."""
+    return name.encode("utf-8", "surrogatepass")
 
 
 def label_text(task: Task, value: float) -> str:
@@ -206,3 +259,30 @@ def stamp(path: pathlib.Path) -> str:
     except OSError:
         return "missing"
     return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _problem_of(path: pathlib.Path) -> str:
+    """Why a file can't be read; empty for one that can."""
+    try:
+        files.check_file(path)
+    except FileNotFoundError:
+        return "file is missing"
+    except OSError as error:
+        return f"file can't be read: {error.strerror}"
+    return ""
+
+
+def _encodes(text: str, encode: Callable[[str], bytes]) -> bool:
+    if text.isascii():
+        return True
+    try:
+        encode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shortened(text: str) -> str:
+    """A name or a reason that fits in a line: a label that can't be read may be a whole file."""
+    text = files.printable(text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"

@@ -13,12 +13,13 @@ from keras_mtl.data.class_folders import ClassFolders
 from keras_mtl.data.columns import check_options, read_options
 from keras_mtl.data.drawn import DrawnFaces
 from keras_mtl.data.genki4k import Genki4k
+from keras_mtl.data.parquet import ParquetSource
 from keras_mtl.data.prepared import CatalogueSource
 from keras_mtl.data.shards import ShardSource
 from keras_mtl.data.smiles import Smiles
 from keras_mtl.data.source import MissingPath, Source
 from keras_mtl.data.table import TableFile
-from keras_mtl.data.tabular import CsvSource, JsonLinesSource, ParquetSource
+from keras_mtl.data.tabular import CsvSource, JsonLinesSource
 from keras_mtl.data.utkface import UtkFace
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task

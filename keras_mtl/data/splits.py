@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 
 from keras_mtl.data import cache as pixel_cache
 from keras_mtl.data.clean import Clean
+from keras_mtl.data.sides import Sides
 from keras_mtl.data.source import SPLITS, Bad, Records, Source, digest
 from keras_mtl.errors import UserError
 
@@ -55,13 +55,13 @@ def load_split(
 ) -> tuple[list[SplitData], list[Bad]]:
     """Loads a split of every source that has it.
 
-    A source without a validation split of its own has one cut off its train split: the images whose names'
-    hash is among the lowest `validation_fraction` of all hashes. So the same picture is on the same side in
-    every run and source, whatever the seed and whatever pictures are added. Where the source knows who is pictured
-    the hash is that identity's, so that all pictures of a person are on one side.
+    A source without a validation split of its own has one cut off its train split: the images whose files' names'
+    hash is among the lowest `validation_fraction` of all hashes, or whose identity's, where any source knows who is
+    pictured. What any source validates on none trains on, and all pictures of a person are on one side; `Sides` says
+    how. A test split is as it is given: what of it is trained on is told, and left out by `clean` alone.
 
     Args:
-        sources: as from `parse_sources`.
+        sources: all of the training, as from `parse_sources`.
         tasks: the names of the wanted tasks.
         split: "train", "validation" or "test".
         image_size: height and width in pixels.
@@ -81,9 +81,11 @@ def load_split(
         raise UserError(f"split must be one of {', '.join(SPLITS)}. Received: {split!r}")
     if not 0 <= validation_fraction < 1:
         raise UserError(f"validation_fraction must be from 0 to below 1. Received: {validation_fraction}")
-    found = [(source, split_records(source, split, validation_fraction, clean)) for source in sources]
+    sides = Sides(sources, validation_fraction, clean)
+    found = [(source, sides.records(source, split)) for source in sources]
     parts = [(source, records) for source, records in found if records is not None]
     _check_tasks(sources, [source for source, _ in parts], tasks, split)
+    _tell_shared(sides, [source for source, _ in parts], split)
     for source, records in parts:
         _check_share(source.name, split, records, max_bad_share)
     mode = pixel_cache.choose_mode(cache, sum(len(records.images) for _, records in parts), image_size)
@@ -96,48 +98,6 @@ def load_split(
         _tell(source.name, split, records)
         bad += records.bad
     return data, bad
-
-
-def in_validation(images: Sequence[str], fraction: float, identities: Sequence[str | None] | None = None) -> np.ndarray:
-    """Which images a cut-off validation split takes.
-
-    The hash is over the identity where it is known, else over the last two parts of the name, so that it is the same
-    from wherever the path starts. Where no hash is low enough the lowest is taken, so that a few images still give
-    both splits.
-
-    Args:
-        images: n names.
-        fraction: share of them, from 0 to below 1; 0 takes none. Of few identities with many images each the share
-            of images can be well off.
-        identities: of the n images, None for unknown ones, or for all.
-
-    Returns:
-        bool [n].
-    """
-    if fraction == 0 or not images:
-        return np.zeros(len(images), bool)
-    known = identities or [None] * len(images)
-    names = (one or "/".join(pathlib.PurePath(image).parts[-2:]) for image, one in zip(images, known, strict=True))
-    hashes = np.array([int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64 for name in names])
-    return hashes < max(fraction, np.nextafter(hashes.min(), 1))
-
-
-def split_records(source: Source, split: str, fraction: float, clean: Clean | None = None) -> Records | None:
-    """The source's records of the split, cut off train or its own; None where it has no such split."""
-
-    def own_records(name: str) -> Records:
-        records = source.records(name)
-        return clean.filter(source.name, name, records) if clean else records
-
-    own = source.splits()
-    cut = "train" in own and "validation" not in own and fraction > 0 and split != "test"
-    if not cut:
-        return own_records(split) if split in own else None
-    records = own_records("train")
-    wanted = in_validation(records.images, fraction, records.identities) == (split == "validation")
-    bad_wanted = in_validation([bad.image for bad in records.bad], fraction) == (split == "validation")
-    bad = [dataclasses.replace(bad, split=split) for bad, take in zip(records.bad, bad_wanted, strict=True) if take]
-    return records.take(np.flatnonzero(wanted).tolist(), bad)
 
 
 def _load(
@@ -167,10 +127,26 @@ def _check_tasks(sources: Sequence[Source], used: Sequence[Source], tasks: Itera
             log.warning("%s: it is left without figures there", message)
 
 
+def _tell_shared(sides: Sides, sources: Sequence[Source], split: str) -> None:
+    """Tells which images of a source are left out of training for another, or tested on all the same."""
+    for source in sources:
+        if split == "train" and (count := sides.kept_for_others(source)):
+            log.warning("%s, train: %d images are left out, since other splits validate on them", source.name, count)
+        if split == "test" and not source.drawn and not sides.clean:
+            tested = sides.places(source, "test")
+            count = sum(map(sides.trained_on().__contains__, tested))
+            if count:
+                log.warning(
+                    "%s, test: %d of %d images are in train or validation as well, of some source: figures on them "
+                    "flatter. keras_mtl.audit --write_clean finds them, and copies, and --clean leaves them out",
+                    *(source.name, count, len(tested)),
+                )
+
+
 def _check_share(source: str, split: str, records: Records, most: float) -> None:
     bad = [one for one in records.bad if not one.unlabelled]
     total = len(records.images) + len(bad)
-    first = f"; the first: {bad[0].image}: {bad[0].reason}" if bad else ""
+    first = f"; the first: {bad[0].name}: {bad[0].reason}" if bad else ""
     if not records.images:
         unlabelled = len(records.bad) - len(bad)
         raise UserError(
@@ -194,5 +170,5 @@ def _tell(source: str, split: str, records: Records) -> None:
         if some:
             log.warning(
                 "%s, %s: %d of %d records are %s and left out; the first: %s: %s",
-                *(source, split, len(some), total, what, some[0].image, some[0].reason),
+                *(source, split, len(some), total, what, some[0].name, some[0].reason),
             )

@@ -7,8 +7,8 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from keras_mtl.data.columns import Columns, Options, label_of, read_options, shown
-from keras_mtl.data.source import SPLITS, Records, Source
+from keras_mtl.data.columns import Columns, Options, fields_of, label_of, read_options, shown
+from keras_mtl.data.source import SPLITS, Entry, Records, Source
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
 
@@ -85,33 +85,27 @@ class TableSource(Source):
         return self._splits
 
     def records(self, split: str) -> Records:
-        columns = self.columns[self._table(split)]
-        people: dict[str, tuple[str | None, ...]] = {}
-        records = self.collect(split, self._entries(split, people))
-        known = [people[image] for image in records.images]
-        if columns.identity:
-            records.identities = [one[0] for one in known]
-        records.groups = {group: [one[i] for one in known] for i, group in enumerate(columns.groups, 1)}
-        return records
+        return self.collect(split, self._entries(split))
 
-    def _entries(
-        self, split: str, people: dict[str, tuple[str | None, ...]]
-    ) -> Iterator[tuple[str, dict[str, object] | str]]:
-        """What `collect` takes; into `people` goes each image's identity and groups."""
+    def _entries(self, split: str) -> Iterator[Entry]:
         columns = self.columns[self._table(split)]
-        about = (columns.identity, *columns.groups)
         for row in self._rows(self._table(split)):
             if self.by_column and self._split(row) != split:
                 continue
             try:
+                for column in fields_of(columns.image, list(row.values)):
+                    if isinstance(value := row.values.get(column), (bytes, dict, list)):
+                        kind = type(value).__name__
+                        raise ValueError(f"no image is named: {column!r} holds {kind}, expected a file's name")
                 image = columns.name_image(row.values, split)
             except ValueError as error:
-                yield f"(line {row.line})", row.problem or str(error)
+                yield Entry(f"(line {row.line})", row.problem or str(error))
                 continue
-            people[image] = tuple(shown(row.values.get(column)) or None for column in about)
-            yield (
+            yield Entry(
                 image,
                 row.problem or {task: label_of(row.values.get(name)) for task, name in columns.labels.items()},
+                shown(row.values.get(columns.identity)) or None,
+                {group: shown(row.values.get(group)) or None for group in columns.groups},
             )
 
     def _table(self, split: str) -> str:

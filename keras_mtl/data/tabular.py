@@ -1,14 +1,16 @@
-"""Tables of images and labels: CSV, JSON lines, parquet, and data frames from Python."""
+"""Tables of images and labels: CSV, JSON lines, and data frames from Python."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 import json
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from keras_mtl import files
 from keras_mtl.data.columns import check_options
 from keras_mtl.data.table import Row, TableFile, TableSource
 from keras_mtl.errors import UserError
@@ -16,8 +18,6 @@ from keras_mtl.tasks import Task
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SURPLUS = "<surplus>"
 
 
 class CsvSource(TableFile):
@@ -30,19 +30,39 @@ class CsvSource(TableFile):
     description = "pictures and labels listed in a CSV"
 
     def read_columns(self, table: pathlib.Path) -> list[str]:
-        with _opened(table, "a CSV") as lines:
-            columns = next(csv.reader(lines), [])
+        with _opened(table) as lines:
+            try:
+                columns = next(csv.reader(lines), [])
+                " ".join(columns).encode()
+            except (UnicodeEncodeError, csv.Error) as error:
+                raise UserError(f"{table} is not a CSV in UTF-8: {error}") from None
         if not any(columns):
             raise UserError(f"{table} is empty, expected a line of column names: image, {', '.join(self.tasks)}")
         return columns
 
     def read_rows(self, table: pathlib.Path, columns: Sequence[str]) -> Iterator[Row]:
-        with _opened(table, "a CSV") as lines:
-            reader = csv.DictReader(lines, restkey=_SURPLUS)
-            for row in reader:
-                line = reader.line_num
-                problem = f"line {line} has more fields than the first line" if _SURPLUS in row else ""
-                yield Row(line, row, problem)
+        with _opened(table) as lines:
+            reader = csv.reader(lines, strict=True)
+            names = next(reader)
+            while True:
+                first = reader.line_num + 1
+                try:
+                    fields = next(reader)
+                except StopIteration:
+                    break
+                except csv.Error as error:
+                    if reader.line_num > first:
+                        raise UserError(
+                            f"{table}, lines {first} to {reader.line_num}: not a CSV ({error}); "
+                            f"is a quotation mark opened and not closed there?"
+                        ) from None
+                    yield Row(first, {}, f"line {first} is not a CSV: {error}")
+                    continue
+                if not fields:
+                    continue
+                line, surplus = reader.line_num, len(fields) > len(names)
+                problem = f"line {line} has more fields than the first line" if surplus else ""
+                yield Row(line, dict(itertools.zip_longest(names, fields[: len(names)])), problem)
 
 
 class JsonLinesSource(TableFile):
@@ -65,52 +85,21 @@ class JsonLinesSource(TableFile):
         return list(columns)
 
     def read_rows(self, table: pathlib.Path, columns: Sequence[str]) -> Iterator[Row]:
-        with _opened(table, "text") as lines:
+        with _opened(table) as lines:
             for number, text in enumerate(lines, 1):
                 if not text.strip():
                     continue
                 try:
-                    values = json.loads(text)
-                except ValueError:
+                    values = json.loads(text, object_pairs_hook=_object)
+                except _Twice as error:
+                    yield Row(number, {}, f"line {number} names {error} twice")
+                    continue
+                except (ValueError, RecursionError):
                     values = None
                 if isinstance(values, dict):
                     yield Row(number, values)
                 else:
                     yield Row(number, {}, f"line {number} is not a JSON object")
-
-
-class ParquetSource(TableFile):
-    """A parquet file, of which only the columns that are used are read. `parquet:PATH`.
-
-    Columns and options as for `TableFile`.
-
-    Raises:
-        UserError: no such file, an unreadable one, no column `image`, or none for a wanted task.
-    """
-
-    description = "pictures and labels listed in a parquet file"
-
-    def read_columns(self, table: pathlib.Path) -> list[str]:
-        return self._opened(table).schema_arrow.names
-
-    def read_rows(self, table: pathlib.Path, columns: Sequence[str]) -> Iterator[Row]:
-        line = 0
-        for batch in self._opened(table).iter_batches(columns=list(columns)):
-            for values in batch.to_pylist():
-                line += 1
-                yield Row(line, values)
-
-    @staticmethod
-    def _opened(table: pathlib.Path):
-        import pyarrow
-        import pyarrow.parquet
-
-        try:
-            return pyarrow.parquet.ParquetFile(table)
-        except pyarrow.ArrowException as error:
-            raise UserError(f"{table} is not a parquet file: {' '.join(str(error).split())}") from None
-        except OSError as error:
-            raise UserError(f"{table} can't be read: {error.strerror or error}") from None
 
 
 class DataFrameSource(TableSource):
@@ -169,12 +158,23 @@ class DataFrameSource(TableSource):
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path, what: str) -> Iterator[TextIO]:
-    """A text file; what goes wrong while it is read becomes one clear line that names it."""
+def _opened(path: pathlib.Path) -> Iterator[TextIO]:
+    """A text file in UTF-8, in which a byte that isn't stays as in the names of files, and spoils no other record."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        files.check_file(path)
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             yield file
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not {what} in UTF-8: {error}") from None
+
+
+class _Twice(Exception):
+    """A key that an object has twice: which of its values counts?"""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(repr(next(name for name in names if names.count(name) > 1))[:80])
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.evaluation.predictions import Predictor, predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
-from keras_mtl.files import read_json
+from keras_mtl.files import printable, read_json
 from keras_mtl.training.inputs import load_configured_split
 from keras_mtl.training.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +79,8 @@ def evaluate_run(
         confidence=confidence,
         seed=seed,
     )
+    if not (sources or clean) and folder.manifest_path.exists():
+        _tell_changes(folder, split, frame)
     write_predictions(frame, folder.predictions_path / f"{split}.csv")
     _add_to_quarantine(folder, bad)
     before = read_json(folder.metrics_path).get(split) if folder.metrics_path.exists() else None
@@ -125,6 +130,18 @@ def evaluate_model(
     return result, frame, bad
 
 
+def _tell_changes(folder: RunFolder, split: str, frame: pd.DataFrame) -> None:
+    """Tells where a split is not the one that the training read: its figures mean something else then."""
+    for name, facts in read_json(folder.manifest_path)["sources"].items():
+        before, now = facts["splits"].get(split, {}).get("images"), int((frame["source"] == name).sum())
+        if before not in (None, now):
+            log.warning(
+                "%s, %s: %d images, and %d when the run was trained: other data, or another rule of what is cut off "
+                "train for validation; some may have been trained on",
+                *(name, split, now, before),
+            )
+
+
 def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:
     """Adds records to the run's `quarantine.csv`; those that it has are not repeated."""
     if not bad:
@@ -134,4 +151,5 @@ def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:
         with open(folder.quarantine_path, newline="", encoding="utf-8") as file:
             rows = [Bad(row["source"], row["split"], row["image"], row["reason"]) for row in csv.DictReader(file)]
     known = {(row.source, row.split, row.image) for row in rows}
-    folder.write_quarantine([*rows, *(row for row in bad if (row.source, row.split, row.image) not in known)])
+    new = [row for row in bad if (row.source, row.split, printable(row.image)) not in known]
+    folder.write_quarantine([*rows, *new])

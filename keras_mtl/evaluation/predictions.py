@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
-from keras_mtl.files import replacing
+from keras_mtl.files import printable, replacing
 from keras_mtl.tasks import Task
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def predict_split(model: Predictor, data: Sequence[SplitData], *, batch_size: in
         batch_size: images at once.
 
     Returns:
-        One row for each image, in the order of `data`: `source`, `image`, and for each task `<task>` (the label: a
-        value or a class name, missing where there is none), `<task>_predicted`, and for classes one column
-        `<task>_<class>` with its probability, 0 to 1; then `group:<kind>` for each kind of group that a source tells,
-        missing where it is unknown.
+        One row for each record, in the order of `data`: `source`, `image` (its name, as `printable` gives it), and for
+        each task `<task>` (the label: a value or a class name, missing where there is none), `<task>_predicted`, and
+        for classes one column `<task>_<class>` with its probability, 0 to 1; then `group:<kind>` for each kind of group
+        that a source tells, missing where it is unknown.
 
     Raises:
         ValueError: two columns would bear one name.
@@ -88,7 +88,10 @@ def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_siz
 
     raw = model.predict(evaluation_batches(part, list(tasks), batch_size), verbose=0)
     decoded = {name: np.asarray(values) for name, values in model.decode(raw).items()}
-    columns: dict[str, object] = {"source": [part.source] * len(part.keys), "image": list(part.keys)}
+    columns: dict[str, object] = {
+        "source": [part.source] * len(part.keys),
+        "image": [printable(key) for key in part.keys],
+    }
     unlabelled = np.full(len(part.keys), np.nan)
     for name, task in tasks.items():
         labels, predicted = part.labels.get(name, unlabelled), decoded[name]

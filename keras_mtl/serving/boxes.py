@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from keras_mtl.files import replacing
+from keras_mtl.files import replacing, short_name
 from keras_mtl.serving.inputs import Shot
 from keras_mtl.serving.results import cell
 
@@ -38,7 +38,7 @@ class Pictures:
             drawn.save(beside, "JPEG", quality=90)
 
     def _name(self, shot: Shot) -> str:
-        stem = pathlib.Path(shot.image).stem
+        stem = short_name(pathlib.Path(shot.name).stem)
         if shot.seconds is not None:
             stem += f"-{shot.seconds:g}s"
         name, number = f"{stem}.jpg", 2

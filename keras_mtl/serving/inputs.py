@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import os
 import pathlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import PIL.Image
 
 from keras_mtl.errors import UserError
+from keras_mtl.files import printable, visible_files
 from keras_mtl.photos import SUFFIXES
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
@@ -32,22 +34,27 @@ class Shot:
     frame: PIL.Image.Image | None = None
 
     @property
+    def name(self) -> str:
+        """The file's path as text."""
+        return printable(self.image)
+
+    @property
     def key(self) -> tuple[str, float | None]:
         """What tells it from all others."""
-        return self.image, self.seconds
+        return self.name, self.seconds
 
     @property
     def told(self) -> dict:
         """What its predictions say of it."""
-        return {"image": self.image} if self.seconds is None else {"image": self.image, "seconds": self.seconds}
+        return {"image": self.name} if self.seconds is None else {"image": self.name, "seconds": self.seconds}
 
 
 def find_files(arguments: Sequence[str], recursive: bool = False) -> list[str]:
     """The files that arguments name, each once, in their order.
 
     Args:
-        arguments: files; folders, whose photos and videos are taken in order of name; patterns with *, ? or **; and
-            "-" for names on stdin, one a line.
+        arguments: files; folders, whose photos and videos are taken in order of name, but hidden ones; patterns with
+            *, ? or **; and "-" for names on stdin, one a line.
         recursive: whether to look into folders in folders.
 
     Raises:
@@ -58,10 +65,10 @@ def find_files(arguments: Sequence[str], recursive: bool = False) -> list[str]:
     found: list[str] = []
     for argument in arguments:
         if argument == STDIN:
-            found += [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
-        elif pathlib.Path(argument).is_dir():
+            found += [os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer if line.strip()]
+        elif os.path.isdir(argument):
             found += _in_folder(pathlib.Path(argument), recursive)
-        elif glob.has_magic(argument) and not pathlib.Path(argument).exists():
+        elif glob.has_magic(argument) and not os.path.exists(argument):
             matching = [path for path in sorted(glob.glob(argument, recursive=True)) if pathlib.Path(path).is_file()]
             if not matching:
                 raise UserError(f"No file is named like {argument!r}")
@@ -90,8 +97,8 @@ def shots(files: Sequence[str], every_seconds: float) -> Iterator[Shot]:
 
 
 def _in_folder(folder: pathlib.Path, recursive: bool) -> list[str]:
-    entries = folder.rglob("*") if recursive else folder.iterdir()
-    found = sorted(str(entry) for entry in entries if entry.suffix.lower() in (*SUFFIXES, *VIDEOS) and entry.is_file())
+    names = [name for name in visible_files(folder, recursive) if name.lower().endswith((*SUFFIXES, *VIDEOS))]
+    found = [str(folder / name) for name in names if (folder / name).is_file()]
     if not found:
         below = "" if recursive else "; folders in it are looked into with --recursive"
         raise UserError(f"Folder {folder} holds no image file ({', '.join(SUFFIXES)}){below}")

@@ -71,7 +71,7 @@ def predict_files(
         for look, entries in predict_looks(looks, exported.predict_images, batch_size):
             if look.error:
                 failed = True
-                print(f"Warning: {look.shot.image}: {look.error}", file=sys.stderr)
+                print(f"Warning: {look.shot.name}: {look.error}", file=sys.stderr)
             if drawing and look.photo:
                 drawing.write(look.shot, look.photo, entries)
             writer.write(entries)

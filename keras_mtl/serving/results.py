@@ -194,7 +194,7 @@ class Kept:
         keys: list[Key] = []
         ends = [0]
         if self.kind == "json":
-            for line in text.splitlines(keepends=True):
+            for line in io.StringIO(text, newline="\n"):
                 try:
                     entry = json.loads(line)
                 except ValueError:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_mtl import tasks
+from keras_mtl.data.sides import in_validation
 from keras_mtl.data.sources import parse_sources
-from keras_mtl.data.splits import in_validation
 
 ALL = tasks.select_tasks(["age", "gender", "smile"])
 CSVS = [f"{task}=csv:splits/{task}_{{split}}.csv" for task in ALL]

@@ -1,11 +1,15 @@
+import os
+
 import numpy as np
 import PIL.Image
 import pytest
 
 from keras_mtl.data.shards import write_shards
+from keras_mtl.data.sides import Sides
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import load_split
 from keras_mtl.errors import UserError
+from keras_mtl.files import printable
 from keras_mtl.tasks import select_tasks
 
 TASKS = select_tasks(["age", "smile"])
@@ -39,13 +43,13 @@ def test_shards_hold_what_their_source_holds(source, tmp_path):
     assert shards.splits() == ("train", "test")
     for split in shards.splits():
         given, found = source.records(split), shards.records(split)
-        rows = [given.images.index(image) for image in found.images]
-        assert found.images == [image for image in given.images if image != "gone.jpg"]
-        assert found.identities == [given.identities[row] for row in rows]
+        rows = [row for row, image in enumerate(given.images) if image != "gone.jpg"]
+        assert found.images == [f"{source.root.name}/{given.images[row]}" for row in rows]
+        assert found.identities == (given.identities and [given.identities[row] for row in rows])
         assert found.groups == {"site": [given.groups["site"][row] for row in rows]}
         for task in TASKS:
             np.testing.assert_array_equal(found.labels[task], given.labels[task][rows])
-        assert shards.encoded(found.images) == source.encoded(found.images)
+        assert shards.encoded(found.images) == source.encoded([given.images[row] for row in rows])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["set"]
 
 
@@ -73,8 +77,8 @@ def test_plain_tfds_reads_shards(source, tmp_path):
     write_shards(source, tmp_path / "set")
     test = list(tfds.builder_from_directory(tmp_path / "set").as_data_source("test"))
     assert [(one["file_name"], one["image"].shape) for one in test] == [
-        (b"6.jpg", (20, 24, 3)),
-        (b"7.jpg", (20, 24, 3)),
+        (f"{tmp_path.name}/6.jpg".encode(), (20, 24, 3)),
+        (f"{tmp_path.name}/7.jpg".encode(), (20, 24, 3)),
     ]
     assert [one["labels"] for one in test] == [{"age": b"6.5", "smile": b"smiling"}, {"age": b"7.5", "smile": b""}]
     assert [one["groups"] for one in test] == [{"site": b"site 0"}, {"site": b"site 1"}]
@@ -87,6 +91,23 @@ def test_shards_are_loaded_as_files_are(source, tmp_path):
     given, _ = load_split([source], TASKS, "test", **options)
     found, _ = load_split([packed(tmp_path / "set")], TASKS, "test", **options)
     np.testing.assert_array_equal(found[0].images, given[0].images)
+
+
+def test_shards_of_rows_with_one_image_and_any_name_are_cut_as_their_files_are(tmp_path):
+    odd = os.fsdecode(b"Mu\xf1oz.png")
+    for i in range(30):
+        PIL.Image.new("L", (4, 4), i).save(tmp_path / (f"{i}.png" if i else odd))
+    names = [f"{i}.png" if i else odd for i in range(30)]
+    rows = [f"{name},{who},{age},{seen}\n" for name in names for who, age, seen in (("A", 3, "p"), ("B", 4, ""))]
+    (tmp_path / "faces.csv").write_bytes(os.fsencode("image,group,age,identity\n" + "".join(rows).replace(",p", ",")))
+    (source,) = parse_sources([f"age=csv:{tmp_path}/faces.csv"], select_tasks(["age"]))
+    write_shards(source, tmp_path / "set")
+    (shards,) = parse_sources([f"age=shards:{tmp_path}/set"], select_tasks(["age"]))
+    for split in ("train", "validation"):
+        given, found = (Sides([some], 0.2).records(some, split) for some in (source, shards))
+        assert found.images == [printable(f"{tmp_path.name}/{name}") for name in given.images]
+        assert found.groups == given.groups and len(set(found.images)) == len(found.images) / 2
+        assert shards.encoded(found.images) == source.encoded(given.images)
 
 
 def test_packing_again_replaces_the_set_and_changes_the_fingerprint_only_with_it(source, tmp_path):

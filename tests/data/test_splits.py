@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from keras_mtl import tasks
+from keras_mtl.data.sides import in_validation
 from keras_mtl.data.source import Source
-from keras_mtl.data.splits import in_validation, load_split
+from keras_mtl.data.splits import load_split
 from keras_mtl.data.tabular import CsvSource
 
 AGE = tasks.select_tasks(["age"])

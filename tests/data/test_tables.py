@@ -59,6 +59,32 @@ def test_every_kind_of_table_gives_the_same_records(kind, tmp_path):
     assert (train.groups, test.groups) == ({"group": ["north", "south"]}, {"group": [None, "north"]})
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl", "frame"])
+def test_rows_of_one_image_keep_their_own_identity_and_group(kind, tmp_path):
+    rows = [
+        ("1.jpg", 20.0, "P", "A"),
+        ("1.jpg", 40.0, None, "B"),
+        ("2.jpg", 21.0, None, "A"),
+        ("1.jpg", 41.0, "Q", None),
+    ]
+    frame = pd.DataFrame(rows, columns=["image", "age", "identity", "group"])
+    tasks = select_tasks(["age"])
+    if kind == "csv":
+        frame.to_csv(tmp_path / "a.csv", index=False)
+    elif kind == "parquet":
+        frame.to_parquet(tmp_path / "a.parquet", index=False)
+    elif kind == "jsonl":
+        frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    found = (
+        DataFrameSource("mine", tasks, frame)
+        if kind == "frame"
+        else parse_sources([f"age={kind}:{tmp_path}/a.{kind}"], tasks)[0]
+    )
+    records = found.records("train")
+    told = zip(records.images, records.labels["age"].tolist(), records.identities, records.groups["group"], strict=True)
+    assert list(told) == rows
+
+
 def test_columns_and_image_names_are_taken_by_options(tmp_path):
     (tmp_path / "t.csv").write_text(
         "url,user,years,happy,camera\nhttps://x.org/p/one%20face.jpg?w=9,u1,30,1,A\nhttps://x.org/two.png,u2,,0,B\n"

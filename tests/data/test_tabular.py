@@ -107,7 +107,8 @@ def test_quoted_names_and_a_byte_order_mark(tmp_path):
         (b"image,age\n", "has no column 'smile'; its columns are: image, age"),
         (b"image,age,age,smile\n", "has more than one column 'age'"),
         (b"image,age,smile,split\na,1,1,dev\n", "line 2: split must be train, validation, test. Received: 'dev'"),
-        (b"image,age,smile\n\xff\xfe,1,1\n", "is not a CSV in UTF-8"),
+        (b"image,age,smile,caf\xe9\na,1,1,\n", "is not a CSV in UTF-8"),
+        (b'image,age,smile\na,1,1\n"b,1,1\nc,1,1\n', "lines 3 to 4: not a CSV .*; is a quotation mark opened"),
         (b"\x00\xff\x00", "is not a CSV in UTF-8"),
     ],
 )

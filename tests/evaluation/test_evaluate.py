@@ -79,6 +79,20 @@ def test_evaluating_again_and_on_another_split_keeps_what_is_there(run):
     assert sorted(path.name for path in run.predictions_path.iterdir()) == ["test.csv", "validation.csv"]
 
 
+def test_a_validation_split_that_is_another_than_the_trainings_is_told(run, caplog):
+    silent = {"resamples": 20, "tell": lambda text: None}
+    before = 10**6
+    for expected in (1, 0):
+        run.write_manifest(run.config(), {"sources": {"drawn_age": {"splits": {"validation": {"images": before}}}}})
+        caplog.clear()
+        evaluate_run(run.path, "validation", **silent)
+        told = [text for text in caplog.messages if "when the run was trained" in text]
+        assert len(told) == expected
+        now = int((pd.read_csv(run.predictions_path / "validation.csv")["source"] == "drawn_age").sum())
+        assert all(f"drawn_age, validation: {now} images, and {before} when" in text for text in told)
+        before = now
+
+
 def test_other_sources_than_the_trainings(run):
     result = evaluate_run(
         run.path, "test", sources=["age+smile=csv:faces/{split}.csv"], resamples=20, tell=lambda text: None

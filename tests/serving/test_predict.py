@@ -153,13 +153,20 @@ def test_what_may_be_named(photos, monkeypatch, tmp_path):
     assert find_files([str(photos)], recursive=True) == [a, b, c]
     assert find_files([f"{photos}/**/*.png"]) == [b, c]
     assert find_files([c, str(photos), c]) == [c, a, b]
+    (photos / ".thumbs" / "more").mkdir(parents=True)
+    for hidden in ("._a.JPG", ".thumbs/d.png", ".thumbs/more/e.png", "more/.f.png"):
+        (photos / hidden).touch()
+    assert find_files([str(photos)], recursive=True) == [a, b, c] and find_files([f"{photos}/**/*.png"]) == [b, c]
+    named = [str(photos / "._a.JPG"), str(photos / ".thumbs" / "d.png")]
+    assert find_files([named[0], str(photos / ".thumbs")]) == named
+    assert find_files([long := "n" * 300 + ".jpg"]) == [long]
     (photos / "odd[1].png").touch()
     assert find_files([str(photos / "odd[1].png")]) == [str(photos / "odd[1].png")]
     with open(tmp_path / "names", "w+") as names:
-        names.write(f"{c}\n\n{a}\n")
+        names.buffer.write(os.fsencode(f"{c}\n\n{a}\n{photos}/Mu\udcf1oz.png\n"))
         names.seek(0)
         monkeypatch.setattr("sys.stdin", names)
-        assert find_files(["-"]) == [c, a]
+        assert find_files(["-"]) == [c, a, f"{photos}/Mu\udcf1oz.png"]
     (tmp_path / "empty").mkdir()
     for wrong, words in [([], "No photo"), ([f"{photos}/*.bmp"], "bmp"), ([str(tmp_path / "empty")], "--recursive")]:
         with pytest.raises(UserError, match=words):

@@ -17,6 +17,7 @@ from keras_mtl.comparison.report import wording
 from keras_mtl.comparison.report.blocks import Cell, Details, Gallery, Heading, Note, Picture, Section, Text, Tile
 from keras_mtl.comparison.report.context import Context
 from keras_mtl.errors import UserError
+from keras_mtl.files import printable
 
 EACH = 6
 SIDE = 112
@@ -81,7 +82,7 @@ def _pixels(context: Context) -> Pixels:
     sources = parse_sources(config.sources, context.tasks, config.data_dir or None)
     data, _ = load_configured_split(config, sources, context.tasks, context.results.split)
     for part in data:
-        found.update({(part.source, key): part.images[index] for index, key in enumerate(part.keys)})
+        found.update({(part.source, printable(key)): part.images[index] for index, key in enumerate(part.keys)})
     return found
 
 

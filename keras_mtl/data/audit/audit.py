@@ -22,8 +22,8 @@ from keras_mtl.data.audit.leaks import (
 )
 from keras_mtl.data.audit.pictures import read_pictures
 from keras_mtl.data.clean import Removed, names_digest, names_of, write_clean
+from keras_mtl.data.sides import Sides
 from keras_mtl.data.source import SPLITS, Bad, Records, Source
-from keras_mtl.data.splits import split_records
 from keras_mtl.files import write_csv, write_json
 
 
@@ -33,7 +33,7 @@ class Audit:
 
     Attributes:
         facts: by source and split, as `split_facts` gives; validation is what training would cut off.
-        images: every readable image.
+        images: every readable image of a split, once, however many records it has.
         duplicates: pairs of positions in `images`.
         leaking: those between a test split and another.
         conflicting: pairs with different labels, and the tasks that differ.
@@ -90,7 +90,8 @@ def audit_sources(
     Raises:
         UserError: a source that can't be used.
     """
-    looks = [_look(source, split, validation_fraction) for source in sources for split in SPLITS]
+    sides = Sides(sources, validation_fraction)
+    looks = [_look(sides, source, split) for source in sources for split in SPLITS]
     found = [look for look in looks if look]
     images = [image for look in found for image in look.images]
     duplicates = find_duplicates(
@@ -110,7 +111,7 @@ def audit_sources(
         removals(images, leaking, side),
         side,
         [one for look in found for one in look.bad],
-        _seen(found),
+        _seen(sides),
     )
 
 
@@ -128,16 +129,20 @@ class _Look:
     bad: list[Bad]
 
 
-def _look(source: Source, split: str, validation_fraction: float) -> _Look | None:
-    records = split_records(source, split, validation_fraction)
+def _look(sides: Sides, source: Source, split: str) -> _Look | None:
+    records = sides.records(source, split)
     if records is None:
         return None
-    pictures = read_pictures(source, records.images)
-    unreadable = pictures.unreadable.items()
-    bad = records.bad + [Bad(source.name, split, records.images[i], reason) for i, reason in unreadable]
-    good = [i for i in range(len(records.images)) if i not in pictures.unreadable]
-    labels = [{task: float(values[i]) for task, values in records.labels.items()} for i in good]
-    images = [Image(source.name, split, records.images[i], known) for i, known in zip(good, labels, strict=True)]
+    labels: dict[str, dict[str, float]] = {}
+    for i, image in enumerate(records.images):
+        # Of several records the first that has a task's label tells it.
+        known = {task: float(values[i]) for task, values in records.labels.items() if not np.isnan(values[i])}
+        labels[image] = {**known, **labels.get(image, {})}
+    names = list(labels)
+    pictures = read_pictures(source, names)
+    bad = records.bad + [Bad(source.name, split, names[i], reason) for i, reason in pictures.unreadable.items()]
+    good = [i for i in range(len(names)) if i not in pictures.unreadable]
+    images = [Image(source.name, split, names[i], labels[names[i]]) for i in good]
     facts = split_facts(records, pictures, source.declared, bad)
     return _Look(source, split, records, facts, images, pictures.grey[good], [pictures.hashes[i] for i in good], bad)
 
@@ -154,13 +159,12 @@ def _shared_identities(found: Sequence[_Look]) -> dict[str, list[str]]:
     return {name: sorted(tested[name] & others[name]) for name in tested}
 
 
-def _seen(found: Sequence[_Look]) -> dict[str, dict[str, str]]:
-    """By source and split of its own, a hash over the names; what was cut off for validation is of train."""
-    names: dict[str, dict[str, list[str]]] = {}
-    for look in found:
-        own = look.split if look.split in look.source.splits() else "train"
-        names.setdefault(look.source.name, {}).setdefault(own, []).extend(names_of(look.records))
-    return {source: {own: names_digest(some) for own, some in splits.items()} for source, splits in names.items()}
+def _seen(sides: Sides) -> dict[str, dict[str, str]]:
+    """By source and split of its own, a hash over the names."""
+    return {
+        source.name: {split: names_digest(names_of(sides.own(source, split))) for split in source.splits()}
+        for source in sides.sources
+    }
 
 
 def write_audit(audit: Audit, folder: str | pathlib.Path, *, clean: bool = False) -> None:

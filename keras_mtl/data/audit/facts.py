@@ -12,6 +12,7 @@ import numpy as np
 from keras_mtl.data.audit.pictures import Pictures
 from keras_mtl.data.source import Bad, Records, label_text
 from keras_mtl.data.utkface import parse_name
+from keras_mtl.files import printable
 from keras_mtl.tasks import Task
 
 
@@ -19,23 +20,23 @@ def split_facts(records: Records, pictures: Pictures, tasks: Mapping[str, Task],
     """The facts of a split.
 
     Args:
-        records: its good records, n of them.
-        pictures: of the n images.
+        records: its good records.
+        pictures: of their images, each once.
         tasks: those that the source labels.
         bad: its quarantined records, images that can't be read among them.
 
     Returns:
         `images`; `malformed_names` {name: what is wrong}; `forms` {size, mode and format: count}; `bad` {reason:
-        count}; `identities`, how many people are known; and `tasks`: by name `labelled` and `labels` {label: count}
-        in order.
+        count}; `identities`, how many people are known; and `tasks`: by name `labelled` and `labels` {label: count},
+        of records, in order.
     """
     reasons = collections.Counter("no label" if one.unlabelled else one.reason for one in bad)
     forms = collections.Counter(form for form in pictures.forms if form)
     return {
-        "images": len(records.images) - len(pictures.unreadable),
+        "images": len(pictures.forms) - len(pictures.unreadable),
         "forms": dict(forms.most_common()),
         "bad": dict(reasons.most_common()),
-        "malformed_names": malformed_names(records.images),
+        "malformed_names": malformed_names(list(dict.fromkeys(records.images))),
         "identities": len({one for one in records.identities or () if one}),
         "tasks": {name: _label_facts(task, records.labels[name]) for name, task in tasks.items()},
     }
@@ -48,7 +49,7 @@ def malformed_names(images: Sequence[str]) -> dict[str, str]:
         try:
             parse_name(os.path.basename(image))
         except ValueError as error:
-            wrong[image] = str(error)
+            wrong[printable(image)] = printable(str(error))
     return wrong if len(wrong) < 0.1 * len(images) else {}
 
 

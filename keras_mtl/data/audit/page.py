@@ -13,7 +13,7 @@ from keras_mtl.data.audit.audit import Audit
 from keras_mtl.data.audit.facts import classes_of, task_names, unseen_in_training
 from keras_mtl.data.audit.leaks import Duplicate
 from keras_mtl.data.source import SPLITS, Source, label_text
-from keras_mtl.files import replacing
+from keras_mtl.files import printable, replacing
 from keras_mtl.photos import decode_photo
 
 MOST_PAIRS = 120
@@ -71,7 +71,11 @@ def _pair(audit: Audit, sources: Mapping[str, Source], pair: Duplicate, leaks: b
             f"{task} {label_text(declared[task], value)}" for task, value in image.labels.items() if value == value
         ]
         sides.append(
-            {"image": image, "labels": ", ".join(labels), "data": _thumbnail(sources[image.source], image.name)}
+            {
+                "image": image._replace(name=printable(image.name)),
+                "labels": ", ".join(labels),
+                "data": _thumbnail(sources[image.source], image.name),
+            }
         )
     return {"pair": pair, "sides": sides, "leaks": leaks, "conflicting": conflicting}
 

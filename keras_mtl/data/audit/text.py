@@ -63,7 +63,7 @@ def _duplicates(audit: Audit) -> str:
 
 def _wrong(audit: Audit) -> str:
     lines = [
-        f"Bad record in {one.source}, {one.split}: {one.image}: {one.reason}" for one in audit.bad if not one.unlabelled
+        f"Bad record in {one.source}, {one.split}: {one.name}: {one.reason}" for one in audit.bad if not one.unlabelled
     ]
     lines += [
         f"Malformed name in {source}, {split}: {name}: {reason}"

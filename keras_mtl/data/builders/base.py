@@ -7,6 +7,7 @@ import pathlib
 import tensorflow_datasets as tfds
 
 from keras_mtl.data.builders.catalogue import CATALOGUE, DataSet, check_files
+from keras_mtl.files import read_bytes
 
 
 class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -48,5 +49,8 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
 
 
 def read_image(path: pathlib.Path) -> bytes:
-    """The file's bytes; none where there is no such file, so that its record is quarantined when it is decoded."""
-    return path.read_bytes() if path.is_file() else b""
+    """The file's bytes; none where it can't be read, so that its record is quarantined when it is decoded."""
+    try:
+        return read_bytes(path)
+    except (OSError, ValueError):
+        return b""

@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.data import genki4k
 from keras_mtl.data.builders.base import FaceBuilder, read_image
+from keras_mtl.files import printable, visible_files
 
 
 class Genki4k(FaceBuilder):
@@ -26,9 +27,8 @@ howpublished={http://mplab.ucsd.edu}}"""
         folder = manual / "GENKI-4K" / "files"
         text = (folder.parent / "labels.txt").read_text(encoding="utf-8", errors="replace")
         found = dict(genki4k.parse_labels(text))
-        others = [path.name for path in folder.iterdir() if path.name[0] != "." and path.name not in found]
-        found.update(dict.fromkeys(sorted(others), genki4k.NO_LINE))
+        found.update(dict.fromkeys((name for name in visible_files(folder) if name not in found), genki4k.NO_LINE))
         for image, labels in found.items():
-            name = f"GENKI-4K/files/{image}"
+            name = printable(f"GENKI-4K/files/{image}")
             known = {"problem": labels} if isinstance(labels, str) else labels
             yield name, {"image": read_image(folder / image), "file_name": name, "smile": "", "problem": "", **known}

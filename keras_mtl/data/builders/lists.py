@@ -7,7 +7,6 @@ record is quarantined with that reason.
 from __future__ import annotations
 
 import csv
-import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import visible_files
+from keras_mtl.files import printable, visible_files
 
 
 def read_rows(
@@ -61,8 +60,7 @@ def image_files(manual: pathlib.Path, folder: str) -> Iterator[tuple[str, pathli
     for path in (manual / folder / name for name in visible_files(manual / folder)):
         if path.is_file():
             # Zip files from elsewhere leave names that aren't UTF-8, which TFDS can't write.
-            name = os.fsencode(path.relative_to(manual).as_posix()).decode("utf-8", "backslashreplace")
-            yield name, path
+            yield printable(path.relative_to(manual).as_posix()), path
 
 
 def read_struct(path: pathlib.Path, name: str, fields: Sequence[str]) -> dict[str, np.ndarray]:

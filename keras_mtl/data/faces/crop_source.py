@@ -22,7 +22,7 @@ from keras_mtl.data.faces.inventory import handle, name_crops
 from keras_mtl.data.faces.journal import Found, Journal
 from keras_mtl.data.source import Records, Source, label_text
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, replacing, write_csv, write_json
+from keras_mtl.files import read_bytes, read_json, replacing, write_csv, write_json
 
 _TELL_EVERY = 10.0  # Seconds.
 
@@ -104,7 +104,7 @@ def _work(load: Callable[[], Detector], cropping: Cropping) -> Callable[[tuple],
     def work(job: tuple[str, str, pathlib.Path | bytes, pathlib.Path]) -> Found:
         photo, stamp, content, crop = job
         try:
-            data = content if isinstance(content, bytes) else content.read_bytes()
+            data = content if isinstance(content, bytes) else read_bytes(content)
             faces, encoded = crop_face(data, detect, cropping)
         except (OSError, ValueError) as error:
             crop.unlink(missing_ok=True)

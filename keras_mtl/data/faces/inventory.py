@@ -7,10 +7,9 @@ import pathlib
 import zlib
 from collections.abc import Iterable
 
-from keras_mtl.data.prepared import PreparedSource
 from keras_mtl.data.source import MissingPath, Records, Source, stamp
 from keras_mtl.errors import UserError
-from keras_mtl.files import visible_files
+from keras_mtl.files import short_name, visible_files
 from keras_mtl.photos import SUFFIXES
 
 
@@ -49,8 +48,7 @@ def name_crops(photos: Iterable[str]) -> dict[str, str]:
     taken = set()
     for photo in photos:
         parts = pathlib.PurePath(photo).parts
-        inside = "/".join("up" if part == ".." else part for part in parts if part not in (os.sep, "."))
-        crop = inside.encode("utf-8", "backslashreplace").decode()
+        crop = "/".join("up" if part == ".." else short_name(part) for part in parts if part not in (os.sep, "."))
         if not crop.lower().endswith((".jpg", ".jpeg")):
             crop += ".jpg"
         while crop.lower() in taken:  # Some file systems don't tell A from a.
@@ -62,8 +60,8 @@ def name_crops(photos: Iterable[str]) -> dict[str, str]:
 
 def handle(source: Source, photo: str) -> tuple[str, pathlib.Path | bytes]:
     """A stamp that changes when the photo does; and its file, or its bytes where it isn't a file of its own."""
-    if isinstance(source, PreparedSource):
+    path = source.file(photo)
+    if path is None:
         (data,) = source.encoded([photo])
         return f"{len(data)} {zlib.crc32(data)}", data
-    path = source.root / photo
     return stamp(path), path
