@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import keras
 
@@ -129,7 +129,7 @@ def _is_nested(value) -> bool:
     return isinstance(value, (Mapping, list, tuple))
 
 
-def _named(values, outputs: Sequence[str], what: str, trained: Sequence[str] = ()) -> dict:
+def _named(values, outputs: Sequence[str], what: str, trained: Collection[str] = ()) -> dict:
     """A dict by output of a dict or list, which may be one of the trained outputs only."""
     if isinstance(values, Mapping):
         unknown = [name for name in values if name not in outputs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -34,7 +35,7 @@ class MultiTaskModel(keras.Model):
         return {layer.name: layer.task for layer in self.layers if isinstance(layer, TaskOutput)}
 
     _step = None  # how a batch is trained on, where Keras' own step is not enough
-    _task_losses: TaskLosses | None = None
+    _task_losses: Any = None
 
     def compile(
         self,
@@ -105,7 +106,7 @@ class MultiTaskModel(keras.Model):
         }
 
     @property
-    def task_losses(self) -> TaskLosses | None:
+    def task_losses(self) -> TaskLosses:
         """The losses that `compile` made, with what is told of them; None before."""
         return self._task_losses
 

@@ -1,4 +1,4 @@
-"""float16's loss scale: weightings see gradients as they are, steps are as long as in float32, overflows are skipped."""
+"""float16's loss scale: weightings see gradients as they are, steps are those of float32, overflows are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""compile and fit take what plain Keras takes: each form trains to the same weights as the dicts by task, bit for bit."""
+"""compile and fit take what plain Keras takes: each form trains to the weights of the dicts by task, bit for bit."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ counts = st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0]), min_size=7, max_size=7)
 
 
 @pytest.mark.parametrize("names", [("age", "gender"), ("gender",)])
-@pytest.mark.parametrize("weighting", ["ew", "upgrad", "uw"])
-@settings(max_examples=6, deadline=None)
+@pytest.mark.parametrize("weighting", ["ew", "upgrad"])
+@settings(max_examples=4, deadline=None)
 @given(y=st.tuples(labels, labels), weights=st.tuples(counts, counts), batch_size=st.integers(1, 7))
 def test_told_losses_do_not_depend_on_batches(names, weighting, y, weights, batch_size):
     model = net(weighting, *names)
