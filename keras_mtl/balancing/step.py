@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -30,11 +30,15 @@ class BalancedStep:
     applies once a step, to the mean and variance over all rows.
 
     Weightings that see losses weigh the whole of a task's loss. Those that see gradients weigh the gradients of
-    the shared weights; a weight of one task alone gets its own gradient, as in the authors' codes.
+    the shared weights; a weight of one task alone gets its own gradient, as in the authors' codes. Outputs without a
+    loss are not balanced; their own weights get no gradient.
+
+    An optimizer that scales losses for float16 finds the gradients scaled, the weighting sees them as they are. A step
+    whose gradients overflow is skipped by the optimizer, and changes nothing in the weighting.
 
     Args:
-        model: a functional model with a dict of outputs by task.
-        losses: by task, a Keras loss of reduction "mean_with_sample_weight".
+        model: a functional model with a dict of outputs by task, compiled with an optimizer.
+        losses: by task, a Keras loss; with sub-batches of reduction "mean_with_sample_weight".
         loss_weights: by task; what a weighting sees is the loss times this.
         weighting: the method.
         sub_batches: as for `cut_batch`.
@@ -57,28 +61,28 @@ class BalancedStep:
         self.model = model
         self.tasks = list(losses)
         self.losses = dict(losses)
-        for name, loss in losses.items():
-            if getattr(loss, "reduction", None) != "mean_with_sample_weight":
-                raise UserError(
-                    f"To be balanced, the loss of {name!r} must be a keras.losses.Loss with "
-                    f"reduction='mean_with_sample_weight': of others the parts don't add up. Received: {loss}"
-                )
+        self._check_losses(sub_batches is not None)
         self.loss_weights = dict(loss_weights)
         self.weighting = weighting
-        self.sub_batches = cut_batch(sub_batches, self.tasks)
-        outputs = dict(model.output)
+        self.sub_batches = cut_batch(sub_batches, self.tasks, list(model.output))
+        trained = {task: model.output[task] for task in self.tasks}
+        # Outputs without a loss come along, for their metrics.
+        untrained = {task: output for task, output in model.output.items() if task not in losses}
         self._nets = {
-            part.tasks: keras.Model(model.input, {t: outputs[t] for t in part.tasks}) for part in self.sub_batches
+            part.tasks: keras.Model(model.input, {**{t: trained[t] for t in part.tasks}, **untrained})
+            for part in self.sub_batches
         }
-        self.shared = shared_weights(outputs, model.input)
+        self._has_loss = {id(weight) for weight in keras.Model(model.input, trained).trainable_variables}
+        self.shared = shared_weights(trained, model.input)
         self._is_shared = {id(weight) for weight in self.shared}
-        self._is_alone = {id(weight) for weight in model.trainable_variables} - self._is_shared
+        self._is_alone = self._has_loss - self._is_shared
         self.gradients = self._choose(gradients)
         # Without a task in two groups of rows, one pass over all of them tells the gradients apart.
         self._is_one_pass = (
             len(self.sub_batches) > 1
             and self.gradients == "trunk"
             and all(len(part.tasks) == 1 for part in self.sub_batches)
+            and not self._is_scaled  # products of float16's scaled gradients would overflow
             and can_tell_apart(model.layers, self.shared)
         )
         if weighting.halves:
@@ -87,22 +91,25 @@ class BalancedStep:
             self._trunk, self._branches = self._cut()
         self.chosen = keras.Variable([1.0] * len(self.tasks), dtype="float32", trainable=False, name="task_weights")
         weighting.build(len(self.tasks), [tuple(weight.shape) for weight in self._combined()])
+        # What `fit` is to call.
+        self.epochs = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: weighting.on_epoch_end())
 
     @property
     def variables(self) -> list[keras.Variable]:
         """The state that a checkpoint must hold."""
         return [*self.weighting.variables, self.chosen]
 
-    def __call__(self, x, y: Mapping[str, tf.Tensor], sample_weight: Mapping[str, tf.Tensor] | None):
+    def __call__(self, x, y: Mapping[str, tf.Tensor], sample_weight: Mapping[str, tf.Tensor]):
         """Trains on a batch.
 
         Args:
-            x: images, y: labels by task, sample_weight: by task or None, as `fit` has them.
+            x: images, y: labels by task, sample_weight: by task.
 
         Returns:
             The outputs by task; 0 in rows that went through the net for other tasks.
         """
-        batch = Batch(x, y, sample_weight)
+        batch = self.batch(x, y, sample_weight)
+        before = [] if batch.scale is None else [tf.identity(variable.value) for variable in self.weighting.variables]
         kind = self.weighting.sees
         with pooled_statistics(self.model):
             if kind == "losses":
@@ -113,10 +120,21 @@ class BalancedStep:
                 outputs, gradients = self._weigh_gradients(batch)
         weights = self.model.trainable_variables
         self._add_regularisers(gradients, weights)
-        self.model.optimizer.apply([gradients[id(weight)] for weight in weights], weights)
+        if batch.scale is not None:
+            is_finite = tf.reduce_all(batch.are_finite)
+            factor = tf.where(is_finite, batch.scale, np.nan)
+            gradients = {key: factor * gradient for key, gradient in gradients.items()}
+        self.model.optimizer.apply([gradients.get(id(weight)) for weight in weights], weights)
         if self.weighting.looks_again:
             self.weighting.after_step(self._losses_only(batch))
+        for variable, value in zip(self.weighting.variables, before, strict=False):
+            variable.assign(tf.where(is_finite, variable.value, value))
         return outputs
+
+    def batch(self, x, y, sample_weight) -> Batch:
+        """A batch, with the scale that float16's gradients are taken at; `x`, `y`, `sample_weight` as for a call."""
+        scale = tf.cast(self.model.optimizer.scale_loss(1.0), tf.float32) if self._is_scaled else None
+        return Batch(x, y, sample_weight, scale)
 
     def task_gradients(self, batch: Batch, parts: Sequence[SubBatch] | None = None):
         """Each task's own gradient of every weight, from a pass a sub-batch.
@@ -137,7 +155,7 @@ class BalancedStep:
             outputs.append((part, found))
             for task, loss in own.items():
                 losses[task].append(loss)
-                for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+                for weight, gradient in zip(weights, batch.gradients(tape, loss, weights), strict=True):
                     if gradient is not None:
                         gradients[task].setdefault(id(weight), []).append(gradient)
         summed = {
@@ -160,14 +178,22 @@ class BalancedStep:
         if total is not None:
             for weight, gradient in zip(weights, tape.gradient(total, weights), strict=True):
                 if gradient is not None:
-                    gradients[id(weight)] += gradient
+                    gradients[id(weight)] = gradients.get(id(weight), 0.0) + gradient
+
+    def _trainable(self, apart_from: Collection[int] = ()) -> list[keras.Variable]:
+        """The trained weights that a loss depends on."""
+        return [
+            weight
+            for weight in self.model.trainable_variables
+            if id(weight) in self._has_loss and id(weight) not in apart_from
+        ]
 
     def _weigh_losses(self, batch: Batch):
-        weights = self.model.trainable_variables
+        weights = self._trainable()
         with tf.GradientTape() as tape:
             losses, outputs = self._forward(batch)
             total = tf.tensordot(self._choice(losses), losses, 1)
-        gradients = tape.gradient(total, weights, unconnected_gradients="zero")
+        gradients = batch.gradients(tape, total, weights, unconnected_gradients="zero")
         return outputs, dict(zip(map(id, weights), gradients, strict=True))
 
     def _forward(self, batch: Batch):
@@ -178,7 +204,7 @@ class BalancedStep:
             found = [(part, {task: part.of(outputs[task]) for task in part.tasks}) for part in self.sub_batches]
         else:
             found = [(part, self._nets[part.tasks](part.of(batch.x), training=True)) for part in self.sub_batches]
-            outputs = _join(found, self.tasks)
+            outputs = _join(found, self.model.output)
         losses: dict[str, list] = {task: [] for task in self.tasks}
         for part, own in found:
             for task in part.tasks:
@@ -222,7 +248,7 @@ class BalancedStep:
         parts = sorted(
             ((part, half) for half, own in enumerate(halves) for part in own), key=lambda entry: entry[0].start or 0
         )
-        rest = [weight for weight in self.model.trainable_variables if id(weight) not in self._is_shared]
+        rest = self._trainable(self._is_shared)
         with tf.GradientTape() as tape:
             rows = RowGroups(tape, [len(part) for part, _ in parts])
             with rows.recording(self.model.layers):
@@ -251,13 +277,12 @@ class BalancedStep:
             [(id(weight), column) for weight, column in zip(self.shared, zip(*rows, strict=True), strict=True)]
         )
         own = {}
-        for weight in self.model.trainable_variables:
-            if id(weight) not in self._is_shared:
-                terms = [g[id(weight)] for _, gradients, _ in found for g in gradients.values() if id(weight) in g]
-                own[id(weight)] = tf.add_n(terms) / len(halves) if terms else tf.zeros(weight.shape)
+        for weight in self._trainable(self._is_shared):
+            terms = [g[id(weight)] for _, gradients, _ in found for g in gradients.values() if id(weight) in g]
+            own[id(weight)] = tf.add_n(terms) / len(halves) if terms else tf.zeros(weight.shape)
         losses = tf.add_n([losses for losses, _, _ in found]) / len(halves)
         groups = [(half, task) for half in range(len(halves)) for task in self.tasks]
-        outputs = _join([entry for _, _, outputs in found for entry in outputs], self.tasks)
+        outputs = _join([entry for _, _, outputs in found for entry in outputs], self.model.output)
         return losses, groups, apart, own, outputs
 
     def _weigh_features(self, batch: Batch):
@@ -270,7 +295,7 @@ class BalancedStep:
             outputs = self._branches(features, training=True)
             own = [self._loss(task, batch, outputs[task], part) for task in self.tasks]
             total = tf.add_n(own)
-        per_task = [[above.gradient(loss, features)] for loss in own]
+        per_task = [batch.gradients(above, loss, [features]) for loss in own]
         losses = tf.stack(own)
         if self.weighting.sees == "gradients":
             combined = self.weighting.combine([[tf.cast(g, tf.float32) for g in row] for row in per_task], losses)
@@ -279,10 +304,11 @@ class BalancedStep:
             combined = [
                 tf.reshape(tf.matmul(self._choice(losses, gramian(rows))[None, :], rows[0]), tf.shape(features))
             ]
-        upstream = tf.cast(combined[0], features.dtype)
-        result = dict(zip(map(id, shared), below.gradient(features, shared, output_gradients=upstream), strict=True))
-        rest = [weight for weight in self.model.trainable_variables if id(weight) not in self._is_shared]
-        result |= dict(zip(map(id, rest), above.gradient(total, rest, unconnected_gradients="zero"), strict=True))
+        result = dict(zip(map(id, shared), batch.gradients(below, features, shared, upstream=combined[0]), strict=True))
+        rest = self._trainable(self._is_shared)
+        result |= dict(
+            zip(map(id, rest), batch.gradients(above, total, rest, unconnected_gradients="zero"), strict=True)
+        )
         return outputs, result
 
     def _choice(self, losses, inner=None) -> tf.Tensor:
@@ -293,7 +319,7 @@ class BalancedStep:
 
     def _loss(self, task: str, batch: Batch, output, part: SubBatch, parts: Sequence[SubBatch] | None = None):
         """A sub-batch's part of a task's loss: they sum up to the loss over all rows, times its loss weight."""
-        weights = batch.sample_weight and part.of(batch.sample_weight[task])
+        weights = part.of(batch.sample_weight[task])
         loss = self.losses[task](part.of(batch.y[task]), output, sample_weight=weights)
         holders = [other for other in (parts or self.sub_batches) if task in other.tasks]
         if len(holders) > 1:
@@ -304,6 +330,21 @@ class BalancedStep:
     def _losses_only(self, batch: Batch) -> tf.Tensor:
         with pooled_statistics(self.model, forget=True):
             return self._forward(batch)[0]
+
+    def _check_losses(self, in_parts: bool) -> None:
+        for name, loss in self.losses.items():
+            if in_parts and loss.reduction != "mean_with_sample_weight":
+                raise UserError(
+                    f"With sub_batches the loss of {name!r} must be a keras.losses.Loss with "
+                    f"reduction='mean_with_sample_weight': of others the parts don't add up. Received: {loss}"
+                )
+            if loss.reduction in (None, "none"):
+                raise UserError(f"To be balanced, the loss of {name!r} must be one number. Received: reduction=None")
+
+    @property
+    def _is_scaled(self) -> bool:
+        scale = self.model.optimizer.scale_loss(1.0)
+        return not (isinstance(scale, float) and scale == 1.0)
 
     def _choose(self, gradients: str) -> str:
         if gradients not in GRADIENTS:
@@ -338,11 +379,35 @@ class BalancedStep:
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What `fit` has of a batch: images, labels by task, sample weights by task or None."""
+    """What `fit` has of a batch.
+
+    Attributes:
+        x: images.
+        y: labels by task.
+        sample_weight: by task.
+        scale: what the optimizer scales losses by, for float16; None for nothing.
+        are_finite: of each call of `gradients`, bool, where there is a scale.
+    """
 
     x: tf.Tensor
     y: Mapping[str, tf.Tensor]
-    sample_weight: Mapping[str, tf.Tensor] | None
+    sample_weight: Mapping[str, tf.Tensor]
+    scale: tf.Tensor | None = None
+    are_finite: list[tf.Tensor] = dataclasses.field(default_factory=list)
+
+    def gradients(self, tape: tf.GradientTape, target, sources: Sequence, upstream=None, **options) -> list:
+        """What `tape.gradient` gives, `upstream` being that of the target; in float16's range on the way there.
+
+        With a scale: float32, 0 where they overflow, as weightings can bear it.
+        """
+        if self.scale is None:
+            upstream = upstream if upstream is None else tf.cast(upstream, target.dtype)
+            return tape.gradient(target, sources, output_gradients=upstream, **options)
+        upstream = tf.cast(self.scale if upstream is None else self.scale * upstream, target.dtype)
+        found = tape.gradient(target, sources, output_gradients=upstream, **options)
+        is_finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in found if g is not None])
+        self.are_finite.append(is_finite)
+        return [g if g is None else tf.where(is_finite, tf.cast(g, tf.float32) / self.scale, 0.0) for g in found]
 
 
 def _merged(parts: Iterable[dict]) -> dict:
@@ -350,13 +415,11 @@ def _merged(parts: Iterable[dict]) -> dict:
 
 
 def _size(batch: Batch, task: str, part: SubBatch) -> tf.Tensor:
-    """What a sub-batch counts in a task's mean: the sum of its sample weights, or its rows."""
-    if batch.sample_weight is None:
-        return tf.cast(tf.shape(part.of(batch.y[task]))[0], tf.float32)
+    """What a sub-batch counts in a task's mean: the sum of its sample weights."""
     return tf.reduce_sum(tf.cast(part.of(batch.sample_weight[task]), tf.float32))
 
 
-def _join(outputs: Sequence[tuple[SubBatch, Mapping[str, tf.Tensor]]], tasks: Sequence[str]) -> dict[str, tf.Tensor]:
+def _join(outputs: Sequence[tuple[SubBatch, Mapping[str, tf.Tensor]]], tasks: Iterable[str]) -> dict[str, tf.Tensor]:
     """The outputs of all rows in order; zeros where a sub-batch has no output for a task."""
     outputs = sorted(outputs, key=lambda entry: entry[0].start or 0)
     joined = {}

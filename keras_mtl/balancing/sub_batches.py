@@ -40,27 +40,32 @@ class SubBatch:
         return dataclasses.replace(self, stop=middle), dataclasses.replace(self, start=middle)
 
 
-def cut_batch(sizes: Sequence[tuple[int, Iterable[str]]] | None, tasks: Sequence[str]) -> list[SubBatch]:
+def cut_batch(
+    sizes: Sequence[tuple[int, Iterable[str]]] | None, tasks: Sequence[str], outputs: Sequence[str] = ()
+) -> list[SubBatch]:
     """The sub-batches of a batch.
 
     Args:
         sizes: for each source, in the order of its rows, the number of rows and its tasks; None for one
             sub-batch of all rows and tasks.
-        tasks: the model's tasks.
+        tasks: the model's tasks that have a loss.
+        outputs: those without one too.
 
     Raises:
-        UserError: a task of no sub-batch, or one that the model lacks; no row.
+        UserError: a task of no sub-batch, or one that the model lacks; no row, or none of a task.
     """
     if sizes is None:
         return [SubBatch(tuple(tasks))]
     parts, start = [], 0
     for size, names in sizes:
         own = tuple(name for name in tasks if name in names)
-        if len(own) < len(set(names)) or size < 1:
+        if set(names) - {*tasks, *outputs} or size < 1:
             raise UserError(
                 f"A sub-batch takes (rows, tasks) with 1 row or more and tasks of {', '.join(tasks)}. "
                 f"Received: {(size, tuple(names))}"
             )
+        if not own:
+            raise UserError(f"A sub-batch needs a task that has a loss. Received: {(size, tuple(names))}")
         parts.append(SubBatch(own, start, start + size))
         start += size
     missing = [task for task in tasks if not any(task in part.tasks for part in parts)]

@@ -60,14 +60,14 @@ class Results:
     def training(self, row: Row, seed: int) -> dict:
         """The entry `training` of a cell's metrics.json: `history` (one dict an epoch), `best`, `best_epoch`, …
 
-        Keras gives a net of one task no loss of the task's own, only the whole, which is weighted: it is added here.
+        Older runs of one task have no loss of the task's own, only the whole, which is weighted: it is added here.
         """
         training = read_json(self.cell(row, seed).run.metrics_path)["training"]
         if row.task is not None:
             weight = self._loss_weight(row, seed)
             for figures in training["history"]:
                 for prefix in ("", "val_"):
-                    figures[f"{prefix}{row.task}_loss"] = figures[f"{prefix}loss"] / weight
+                    figures.setdefault(f"{prefix}{row.task}_loss", figures[f"{prefix}loss"] / weight)
         return training
 
     def images_seen(self, row: Row, seed: int) -> list[int]:

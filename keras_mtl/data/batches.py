@@ -211,8 +211,7 @@ class TrainingBatches:
 def evaluation_batches(data: SplitData | Sequence[SplitData], tasks: Sequence[str], batch_size: int) -> tf.data.Dataset:
     """All images once, unchanged; those of one source in order.
 
-    Several sources are spread evenly over the batches, so that every batch holds about the same share of each:
-    Keras' loss of an epoch is the mean over its batches, and a batch without a task's labels would count as 0.
+    Several sources are spread evenly over the batches: what is told on the way is of all of them.
 
     Args:
         data: a source's split, or those of several sources.
@@ -260,7 +259,7 @@ def _python(function, inputs: list[tf.Tensor], dtypes, shapes):
 
 
 def _triple(images: tf.Tensor, labels: tf.Tensor, tasks: tuple[str, ...]):
-    known = tf.math.is_finite(labels)
+    known = ~tf.math.is_nan(labels)
     values = tf.where(known, labels, 0.0)
     weights = tf.cast(known, tf.float32)
     return (

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
 from keras_mtl import tasks as tasks_module
 from keras_mtl.errors import UserError
+from keras_mtl.models.by_task import as_loss, labels_by_task, loss_weights_by_task, losses_by_task, measured_tasks
 from keras_mtl.models.heads import head_of
-from keras_mtl.models.objectives import METRICS, TaskLoss, TaskMetric, TaskOutput
+from keras_mtl.models.objectives import METRICS, TaskMetric, TaskOutput
 from keras_mtl.models.resnet import build_trunk
+from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.tasks import Task
 
 
@@ -32,13 +35,16 @@ class MultiTaskModel(keras.Model):
         return {layer.name: layer.task for layer in self.layers if isinstance(layer, TaskOutput)}
 
     _step = None  # how a batch is trained on, where Keras' own step is not enough
+    _task_losses: Any = None
 
     def compile(
         self,
         optimizer="adamw",
         loss=None,
         loss_weights=None,
+        metrics=None,
         weighted_metrics=None,
+        *args,
         weighting="ew",
         sub_batches=None,
         gradients="auto",
@@ -46,54 +52,72 @@ class MultiTaskModel(keras.Model):
     ):
         """Keras' `compile`, with each head's own loss and metrics where none are given, and a balancing of the tasks.
 
+        `fit`, `evaluate`, `train_on_batch` and the like take labels and sample weights as Keras does: dicts by task,
+        lists in the order of `output_names`, one array for a model of one output. A label that is NaN is missing:
+        its sample counts nothing for that task. What they tell is `<task>_loss`, the mean over the task's labelled
+        images whatever batches they came in, and `loss`, the sum over the tasks of the loss weight times that mean,
+        plus the regularisers' mean; see `TaskLosses`. With a weighting the weights that it chooses are not in it.
+
         Args:
             optimizer: as Keras takes it.
-            loss: a dict by task; by default each head's loss over its labelled samples.
-            loss_weights: a dict by task; a task that it leaves out counts its head's `weight`.
-            weighted_metrics: a dict by task; by default `METRICS` of the task's kind. Metrics belong here
-                and not in `metrics`, which would count unlabelled samples.
+            loss: by default each head's loss over its labelled samples. Else as Keras takes it: a name, a function or
+                a `keras.losses.Loss` for all outputs, a list, or a dict by task. A task that is left out is not
+                trained, nor measured or balanced; its labels may be left out too.
+            loss_weights: a number for all, a list or a dict by task; where none is given, a head's own loss counts the
+                head's `weight`, any other 1.
+            metrics: as Keras takes them. They count samples without a label too, as of label 0: metrics belong in
+                `weighted_metrics`.
+            weighted_metrics: as Keras takes them; by default `METRICS` of the kind of each task that has a loss.
             weighting: how the tasks are balanced: a name such as "upgrad", one with settings as in "cagrad:c=0.4",
-                or a `Weighting`. "ew" counts each loss times its `loss_weights`, in Keras' own training step.
+                or a `Weighting`. "ew" or None counts each loss times its `loss_weights`, in Keras' own training step.
             sub_batches: for each source, in the order of its rows in a batch, (rows, tasks). BatchNormalization
                 then sees each source by itself, and gradients of tasks are taken source by source, at about the
                 price of one. None: one pass over the whole batch, and for a weighting that sees the gradients of
                 the trunk a backward pass a task.
             gradients: "trunk", "features" or "auto"; see `keras_mtl.balancing.step.BalancedStep`.
-            **kwargs: the rest of Keras' arguments.
+            *args, **kwargs: the rest of Keras' arguments.
 
         Raises:
-            ValueError: `loss_weights` names a task that the model lacks; an unknown weighting; sub-batches or
+            ValueError: losses, weights or metrics of tasks that the model lacks; an unknown weighting; sub-batches or
                 gradients that don't fit.
         """
-        tasks = self.tasks
+        tasks, names = self.tasks, self.output_names
         # Imported here: prediction needs no weighting.
         from keras_mtl.balancing import parse_weighting
 
-        given_weighting = parse_weighting(weighting) if isinstance(weighting, str) else weighting
-        given = dict(loss_weights or {})
-        unknown = sorted(set(given) - set(tasks))
-        if unknown:
-            raise UserError(f"loss_weights names {unknown[0]!r}, but the model's tasks are {', '.join(tasks)}")
-        losses = loss or {name: TaskLoss(task) for name, task in tasks.items()}
-        weights = {name: float(given.get(name, head_of(task).weight)) for name, task in tasks.items()}
-        super().compile(
-            optimizer=optimizer,
-            loss=losses,
-            loss_weights=weights,
-            weighted_metrics=weighted_metrics or _metrics(tasks),
-            **kwargs,
-        )
+        weighting = parse_weighting(weighting or "ew") if isinstance(weighting, str | None) else weighting
+        given = losses_by_task(loss, tasks, names)
+        losses = {name: as_loss(own) for name, own in given.items()}
+        weights = loss_weights_by_task(loss_weights, losses, tasks, names)
+        if weighted_metrics is None:
+            weighted_metrics = _metrics({name: tasks[name] for name in losses}, names)
+        super().compile(optimizer, given, weights, metrics, weighted_metrics, *args, **kwargs)
+        self._task_losses = TaskLosses(losses, weights)
+        self._needed = {*losses, *measured_tasks(metrics, names), *measured_tasks(weighted_metrics, names)}
         self._step = None
-        if len(sub_batches or ()) > 1 or (len(tasks) > 1 and not given_weighting.is_plain):
+        if len(sub_batches or ()) > 1 or (len(losses) > 1 and not weighting.is_plain):
             from keras_mtl.balancing.step import BalancedStep
 
-            by_task = {name: keras.losses.get(losses[name]) for name in tasks}
-            self._step = BalancedStep(self, by_task, weights, given_weighting, sub_batches, gradients)
+            self._step = BalancedStep(self, losses, weights, weighting, sub_batches, gradients)
         self._balance_config = {
-            "weighting": {"name": given_weighting.name, "config": given_weighting.get_config()},
+            "weighting": {"name": weighting.name, "config": weighting.get_config()},
             "sub_batches": sub_batches and [[int(rows), list(names)] for rows, names in sub_batches],
             "gradients": gradients,
         }
+
+    @property
+    def task_losses(self) -> TaskLosses:
+        """The losses that `compile` made, with what is told of them; None before."""
+        return self._task_losses
+
+    @property
+    def metrics(self):
+        """Keras' metrics, with the means of `task_losses` in place of its own `loss`, a mean over batches."""
+        kept = super().metrics
+        if self._task_losses is None:
+            return kept
+        rest = [metric for metric in kept if metric.name != "loss"]
+        return [self._task_losses.total, *rest, *self._task_losses.means.values()]
 
     @property
     def balance(self):
@@ -138,27 +162,35 @@ class MultiTaskModel(keras.Model):
         if self._step is None:
             return super().train_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        y, sample_weight = self._by_task(y, sample_weight)
         outputs = self._step(x, y, sample_weight)
-        # Keras' per-output losses are kept by its own loss object; the outputs are those that were trained on.
-        loss = self.compute_loss(x, y, outputs, sample_weight, training=True)
-        for metric in self.metrics:
-            if metric.name == "loss":
-                metric.update_state(loss, sample_weight=keras.ops.shape(x)[0])
+        self.compute_loss(x, y, outputs, sample_weight, training=True)
         return self.compute_metrics(x, y, outputs, sample_weight=sample_weight)
 
-    def fit(self, *args, callbacks=None, **kwargs):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Keras' `compute_loss`: the loss to minimise of a batch, which is added to what is told of the losses."""
+        y, sample_weight = self._by_task(y, sample_weight)
+        return self._task_losses(y, y_pred, sample_weight, self.losses)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        y, sample_weight = self._by_task(y, sample_weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _by_task(self, y, sample_weight) -> tuple[dict, dict]:
+        """Labels and sample weights by task, whatever form they came in."""
+        return labels_by_task(y, sample_weight, self.output_names, self._task_losses.losses, self._needed)
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, *args, **kwargs):
         """Keras' `fit`; it also tells a weighting that counts epochs when one ends."""
         if self._step is not None:
-            tell = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: self._step.weighting.on_epoch_end())
+            # The first, so that a checkpoint of the epoch's end holds what the weighting made of it.
             if isinstance(callbacks, keras.callbacks.CallbackList):
-                callbacks.append(tell)
+                if self._step.epochs not in callbacks.callbacks:  # a list may serve several times
+                    callbacks.callbacks.insert(0, self._step.epochs)
             else:
-                # The first, so that a checkpoint of the epoch's end holds what the weighting made of it.
-                callbacks = [
-                    tell,
-                    *([callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks or []),
-                ]
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+                own = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks or []
+                callbacks = [self._step.epochs, *own]
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def decode(self, outputs: Mapping[str, object]) -> dict[str, object]:
         """What the outputs mean.
@@ -176,11 +208,11 @@ class MultiTaskModel(keras.Model):
         }
 
 
-def _metrics(tasks: Mapping[str, Task]) -> dict[str, list[TaskMetric]]:
+def _metrics(tasks: Mapping[str, Task], outputs: Sequence[str]) -> dict[str, list[TaskMetric]]:
     # Keras puts the output's name in front of a metric's only where there are several outputs.
     return {
         name: [
-            TaskMetric(task, measure, name=f"{name}_{measure}" if len(tasks) == 1 else measure)
+            TaskMetric(task, measure, name=f"{name}_{measure}" if len(outputs) == 1 else measure)
             for measure in METRICS[task.kind]
         ]
         for name, task in tasks.items()

@@ -127,7 +127,13 @@ class Checkpoint(keras.callbacks.Callback):
         self._checkpoint = tf.train.Checkpoint(state=self._state, variables=list(unique.values()))
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(self.directory), max_to_keep=2)
         if self._resumed:
-            self._checkpoint.restore(self._resumed).assert_consumed()
+            try:
+                self._checkpoint.restore(self._resumed).assert_consumed()
+            except AssertionError:
+                raise UserError(
+                    f"Checkpoint {self._resumed} has other variables than this training, as one of another version of "
+                    f"keras_mtl: remove {self.directory} to start anew, or go on with that version"
+                ) from None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.first_step = self.progress.step

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_mtl.balancing.ew import EqualWeighting
 from keras_mtl.balancing.gramian import gramian, stack
 from keras_mtl.balancing.shared import part_of
-from keras_mtl.balancing.step import BalancedStep, Batch
+from keras_mtl.balancing.step import BalancedStep
 from keras_mtl.errors import UserError
 from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.normalization import pooled_statistics
@@ -42,13 +41,12 @@ class ConflictMeter:
     """
 
     def __init__(self, model: MultiTaskModel, sub_batches: Sequence[tuple[int, Sequence[str]]] | None):
-        self.tasks = list(model.tasks)
+        losses = model.task_losses
+        self.tasks = list(losses.losses)
         if len(self.tasks) < 2:
             raise UserError(f"--log_conflict_every compares tasks: it needs 2 or more. Received: {self.tasks[0]}")
-        losses = {name: keras.losses.get(model.loss[name]) for name in self.tasks}
-        weights = model.get_compile_config()["loss_weights"]
         self._model = model
-        self._step = BalancedStep(model, losses, weights, EqualWeighting(), sub_batches)
+        self._step = BalancedStep(model, losses.losses, losses.weights, EqualWeighting(), sub_batches)
         shared = self._step.shared
         if not shared:
             raise UserError("--log_conflict_every: no weight that two tasks share is trained")
@@ -71,7 +69,7 @@ class ConflictMeter:
         # Dropout moves its seed on, and a normalisation that is not ours its averages.
         before = [(variable, tf.identity(variable.value)) for variable in self._model.non_trainable_variables]
         with pooled_statistics(self._model, forget=True):
-            _, gradients, _ = self._step.task_gradients(Batch(x, y, sample_weight))
+            _, gradients, _ = self._step.task_gradients(self._step.batch(x, y, sample_weight))
         for variable, value in before:
             variable.assign(value)
         rows = stack(self._step.shared_rows(gradients))

@@ -32,7 +32,7 @@ from keras_mtl.training.inputs import load_inputs
 from keras_mtl.training.precision import choose_precision
 from keras_mtl.training.progress_bar import TaskProgress
 from keras_mtl.training.run_folder import RunFolder
-from keras_mtl.training.scores import Skill, guess_errors
+from keras_mtl.training.scores import Skill, choosing_score, guess_errors
 from keras_mtl.training.tensorboard import TensorBoardByTask, plain_settings
 from keras_mtl.training.throughput import Throughput
 
@@ -70,6 +70,7 @@ def train(config: Config) -> RunFolder:
     tf.config.experimental.enable_op_determinism()
     inputs = load_inputs(config, sources, tasks)
     guesses = guess_errors(tasks, inputs.validation)
+    score = choosing_score(config.best_by, guesses)
     batches = TrainingBatches(
         inputs.training,
         list(tasks),
@@ -100,7 +101,7 @@ def train(config: Config) -> RunFolder:
         f"Training {', '.join(tasks)}: {model.count_params():,} parameters, {epochs} epochs of "
         f"{batches.steps_per_epoch} steps of {config.batch_size} images"
     )
-    best = BestModel(run.model_path, config.best_by, progress, config.patience if config.early_stopping else None)
+    best = BestModel(run.model_path, score, progress, config.patience if config.early_stopping else None)
     board = TensorBoardByTask(run.logs_path, tasks, inputs.validation, plain_settings(config), config.histograms)
     looks = (batches, run.conflict_path, config.log_conflict_every, board, config.checkpoint_steps)
     own = [
@@ -120,7 +121,7 @@ def train(config: Config) -> RunFolder:
     seconds = _fit(model, batches, inputs.validation, progress, last, config, own)
     run.update_metrics(
         training={
-            "best_by": config.best_by,
+            "best_by": score,
             "best": progress.best,
             "best_epoch": progress.best_epoch,
             "constant_guess_error": guesses,
@@ -210,9 +211,7 @@ def _check_score(score: str, model: MultiTaskModel) -> None:
     """Meets an unknown --best_by before the first epoch, not after it."""
     known = ["val_skill", "val_loss"]
     for name, task in model.tasks.items():
-        if len(model.tasks) > 1:
-            known.append(f"val_{name}_loss")
-        known += [f"val_{name}_{measure}" for measure in METRICS[task.kind]]
+        known += [f"val_{name}_{measure}" for measure in ("loss", *METRICS[task.kind])]
     if score not in known:
         raise UserError(f"--best_by takes one of {', '.join(known)}. Received: {score!r}")
 

@@ -52,7 +52,8 @@ class TaskProgress(keras.callbacks.Callback):
             self._live = None
         else:
             tasks = "; ".join(f"{name} {self._figures(task, logs)}" for name, task in self.tasks.items())
-            print(f"{self._title()}, loss {logs['loss']:.3f}: {tasks}; val_skill {logs['val_skill']:.3f}", flush=True)
+            skill = f"; val_skill {logs['val_skill']:.3f}" if "val_skill" in logs else ""
+            print(f"{self._title()}, loss {logs['loss']:.3f}: {tasks}{skill}", flush=True)
 
     def on_train_end(self, logs=None):
         if self._live:

@@ -41,10 +41,32 @@ def guess_errors(tasks: Mapping[str, Task], data: Sequence[SplitData]) -> dict[s
     return errors
 
 
-class Skill(keras.callbacks.Callback):
-    """Adds `val_skill` to the logs of an epoch: `1 - error / error of the best constant guess`, averaged over tasks.
+def choosing_score(score: str, guesses: Mapping[str, float]) -> str:
+    """The score that chooses the model: `score`, but `val_loss` for `val_skill` where no guess can be beaten.
 
-    0 is as good as the constant guess and 1 is perfect, whatever the task's unit or number of classes.
+    Prints in one line which tasks `val_skill` leaves out, as their validation labels are all alike.
+
+    Args:
+        score: the one that is asked for.
+        guesses: what `guess_errors` gives for the validation labels.
+    """
+    alike = [name for name, error in guesses.items() if not error]
+    is_lost = score == "val_skill" and len(alike) == len(guesses)
+    if alike:
+        instead = "; val_loss chooses the model" if is_lost else ""
+        print(f"Warning: validation labels are all alike of {', '.join(alike)}, left out of val_skill{instead}")
+    return "val_loss" if is_lost else score
+
+
+class Skill(keras.callbacks.Callback):
+    """Adds `val_skill` to the logs of an epoch: the tasks' mean skill over the best constant guess of each.
+
+        skill = 1 - error / guess's error   where the model is better than the guess,
+                guess's error / error - 1   where it is worse
+
+    0 is as good as the constant guess and 1 is perfect, whatever the task's unit or number of classes. The worst is
+    -1, approached smoothly, so that no task alone chooses the model where its guess is hard to beat. Tasks whose
+    guess is perfect are left out; without any other there is no `val_skill`.
 
     Args:
         tasks: by name.
@@ -53,7 +75,7 @@ class Skill(keras.callbacks.Callback):
 
     def __init__(self, tasks: Mapping[str, Task], guesses: Mapping[str, float]):
         super().__init__()
-        self.tasks = tasks
+        self.tasks = {name: task for name, task in tasks.items() if guesses[name]}
         self.guesses = guesses
 
     def on_epoch_end(self, epoch, logs=None):
@@ -61,6 +83,7 @@ class Skill(keras.callbacks.Callback):
         for name, task in self.tasks.items():
             metric = METRICS[task.kind][0]
             value = logs[f"val_{name}_{metric}"]
-            error = 1.0 - value if metric == "accuracy" else value
-            skills.append(1.0 - error / max(self.guesses[name], 1e-9))
-        logs["val_skill"] = float(np.mean(skills))
+            error, guess = 1.0 - value if metric == "accuracy" else value, self.guesses[name]
+            skills.append(guess / error - 1.0 if error > guess else 1.0 - error / guess)
+        if skills:
+            logs["val_skill"] = float(np.mean(skills))

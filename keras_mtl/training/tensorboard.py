@@ -115,8 +115,6 @@ def by_tag(figures: Mapping[str, float], tasks: Iterable[str]) -> dict[str, floa
         tasks: the names of the model's tasks.
     """
     tasks = list(tasks)
-    if len(tasks) == 1:
-        figures = {f"{tasks[0]}_loss": figures["loss"], **figures}  # Keras gives a single output no loss of its own
     tags = {}
     for name, value in figures.items():
         task = next((task for task in tasks if name.startswith(f"{task}_")), None)

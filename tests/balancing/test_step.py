@@ -343,7 +343,7 @@ def test_several_passes_move_the_averages_by_the_law_of_total_variance():
             {"weighting": "pcgrad", "sub_batches": [(4, ["ages"]), *SOURCES]},
             "and tasks of age, gender, smile. Received: .*ages",
         ),
-        ({"weighting": "uw", "loss": {name: "mse" for name in ("age", "gender", "smile")}}, "mean_with_sample_weight"),
+        ({"weighting": "uw", "loss": "mse", "sub_batches": SOURCES}, "mean_with_sample_weight"),
         ({"weighting": "modo"}, "needs sub_batches"),
         ({"weighting": "modo", "sub_batches": [(1, ["age"]), *SOURCES]}, "2 images of each source"),
     ],

@@ -71,7 +71,7 @@ def test_metric_names_do_not_depend_on_the_number_of_tasks(images):
     model = keras_mtl.build_model(["smile"], image_size=32, width=8, blocks=(1, 1))
     model.compile("adamw")
     history = model.fit(images, {"smile": np.zeros(12, np.float32)}, verbose=0).history
-    assert set(history) == {"loss", "smile_accuracy"}
+    assert set(history) == {"loss", "smile_loss", "smile_accuracy"}
 
 
 def test_saves_and_loads_with_everything(tiny_model, images, tmp_path):
