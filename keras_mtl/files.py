@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import json
 import os
 import pathlib
@@ -12,6 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
+
+LONGEST = 160
+"""Bytes that `short_name` leaves: file systems take 255, and suffixes and `replacing` want some of them."""
 
 
 @contextlib.contextmanager
@@ -38,6 +42,15 @@ def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
             shutil.rmtree(beside)
         else:
             beside.unlink(missing_ok=True)
+
+
+def short_name(name: str) -> str:
+    """A name for a file or folder: one that is too long is cut, and ends in a hash of the whole."""
+    encoded = name.encode("utf-8", "surrogateescape")
+    if len(encoded) <= LONGEST:
+        return name
+    ending = f"-{hashlib.sha256(encoded).hexdigest()[:12]}"
+    return encoded[: LONGEST - len(ending)].decode("utf-8", "ignore") + ending
 
 
 def visible_files(folder: str | pathlib.Path) -> list[str]:

@@ -7,10 +7,11 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from keras_mtl.data.columns import Columns, Options, label_of, read_options, shown
+from keras_mtl.data.columns import Columns, Options, read_options
 from keras_mtl.data.source import SPLITS, Records, Source
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
+from keras_mtl.values import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ class TableSource(Source):
             people[image] = tuple(shown(row.values.get(column)) or None for column in about)
             yield (
                 image,
-                row.problem or {task: label_of(row.values.get(name)) for task, name in columns.labels.items()},
+                row.problem or {task: row.values.get(name) for task, name in columns.labels.items()},
             )
 
     def _table(self, split: str) -> str:
