@@ -10,12 +10,13 @@ import os
 
 import wrapt
 
+from keras_mtl.backend import BACKEND, chosen_backend
 from keras_mtl.lazy import lazy_names
 
 # Before TensorFlow is imported, and unless the user chose: oneDNN makes training about three times as fast
 # on CPUs where TensorFlow leaves it off.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("KERAS_BACKEND", BACKEND)
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,8 @@ __getattr__ = lazy_names(__name__, _WHERE)
 
 def _register(keras) -> None:
     """Imports the packages whose classes Keras has to know to load a saved model."""
+    if chosen_backend() != BACKEND:
+        return  # What needs the other says so when it is imported.
     for package in ("keras_mtl.models", "keras_mtl.optimizers"):
         importlib.import_module(package)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import re
 import sys
 import textwrap
 import types
@@ -11,10 +14,16 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from keras_mtl.backend import check_backend
 from keras_mtl.errors import UserError
 from keras_mtl.quiet import import_tensorflow
+from keras_mtl.values import read_number, read_whole
 
 HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
+
+_FLAGFILE = re.compile(r"--?flagfile(?:=(.*))?", re.DOTALL)
+# An element of a list: text in double quotes, "" in it being a quote, or what stands up to the next comma.
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^",\s][^,]*)?)(,|\Z)')
 
 
 def flag(default, help: str, group: str, **limits):
@@ -24,7 +33,8 @@ def flag(default, help: str, group: str, **limits):
         default: its default; a tuple makes a comma-separated list.
         help: what it does, worded for a newcomer.
         group: the heading in `--help` that it stands under.
-        **limits: `choices`, or `low` and `high` (both included).
+        **limits: `choices`, or `low` and `high` (both included); `path=True` where the value names a file or a folder,
+            in which ~ is the home folder.
     """
     return dataclasses.field(default=default, metadata={"help": help, "group": group, **limits})
 
@@ -41,10 +51,11 @@ def define(config_class: type) -> flags.FlagValues:
         if "choices" in field.metadata:
             flags.DEFINE_enum(**given, enum_values=list(field.metadata["choices"]))
         elif kind in (int, float):
-            define_number = flags.DEFINE_integer if kind is int else flags.DEFINE_float
-            define_number(**given, lower_bound=field.metadata.get("low"), upper_bound=field.metadata.get("high"))
+            parser = _WholeParser if kind is int else _NumberParser
+            limits = {"lower_bound": field.metadata.get("low"), "upper_bound": field.metadata.get("high")}
+            flags.DEFINE(parser(**limits), **given)
         elif kind is tuple:
-            flags.DEFINE_list(**{**given, "default": [str(element) for element in given["default"]]})
+            flags.DEFINE(_ListParser(), **given)
         else:
             define_plain = flags.DEFINE_boolean if kind is bool else flags.DEFINE_string
             define_plain(**given)
@@ -63,7 +74,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[typing.Any, lis
     """
     values = define(config_class)
     try:
-        rest = values(["keras_mtl", *arguments])[1:]
+        rest = values(["keras_mtl", *_with_flagfiles(arguments)])[1:]
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())} (see --help)") from None
     given = {}
@@ -73,29 +84,66 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[typing.Any, lis
         if _plain_type(hints[field.name]) is tuple:
             (element, *_) = typing.get_args(hints[field.name])
             try:
-                value = tuple(element(text) for text in value)
+                value = tuple(read_whole(text) if element is int and isinstance(text, str) else text for text in value)
             except ValueError:
                 raise UserError(
                     f"--{field.name} takes {element.__name__} values with commas between. Received: {','.join(value)}"
                 ) from None
+        if field.metadata.get("path"):
+            value = tuple(map(os.path.expanduser, value)) if isinstance(value, tuple) else os.path.expanduser(value)
         given[field.name] = value
     return config_class(**given), rest
 
 
-def to_flags(config) -> str:
-    """A config as the text of a flagfile, one flag a line: reading it gives an equal config."""
-    lines = []
+def to_arguments(config) -> list[str]:
+    """A config as arguments of a command line: `parse` gives an equal config of them."""
+    arguments = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if value is None:
             continue
         if isinstance(value, bool):
-            lines.append(f"--{field.name}" if value else f"--no{field.name}")
-        elif isinstance(value, tuple):
-            lines.append(f"--{field.name}={','.join(str(element) for element in value)}")
+            arguments.append(f"--{field.name}" if value else f"--no{field.name}")
         else:
-            lines.append(f"--{field.name}={value}")
-    return "\n".join(lines) + "\n"
+            arguments.append(f"--{field.name}={write_list(value) if isinstance(value, tuple) else value}")
+    return arguments
+
+
+def to_flags(config) -> str:
+    """A config as the text of a flagfile, one flag a line: reading it gives an equal config."""
+    return "".join(f"{_line(argument)}\n" for argument in to_arguments(config))
+
+
+def read_list(text: str) -> tuple[str, ...]:
+    """The elements of a list with commas between; one in double quotes is taken as it stands, else blanks around go.
+
+    Raises:
+        ValueError: a quote that isn't closed, or something behind it.
+
+    Example:
+        >>> read_list('age, "csv:Smith, John/p.csv"')
+        ('age', 'csv:Smith, John/p.csv')
+    """
+    elements = []
+    start = 0
+    while text.strip():
+        found = _ELEMENT.match(text, start)
+        if found is None:
+            raise ValueError(f"a quote is not closed, or something is behind it, in {text!r}")
+        quoted, bare, end = found.groups()
+        elements.append(quoted.replace('""', '"') if quoted is not None else (bare or "").strip())
+        if not end:
+            break
+        start = found.end()
+    return tuple(elements)
+
+
+def write_list(elements: Sequence[object]) -> str:
+    """The text that `read_list` reads as these elements."""
+    texts = [str(element) for element in elements]
+    is_plain = [bool(text) and text == text.strip() and "," not in text and not text.startswith('"') for text in texts]
+    quoted = ['"' + text.replace('"', '""') + '"' for text in texts]
+    return ",".join(text if plain else other for text, plain, other in zip(texts, is_plain, quoted, strict=True))
 
 
 def help_text(config_class: type, usage: str) -> str:
@@ -110,7 +158,7 @@ def help_text(config_class: type, usage: str) -> str:
         if shown_flags is not None and field.name not in shown_flags:
             continue
         default = values[field.name].default
-        shown = ",".join(str(element) for element in default) if isinstance(default, list) else default
+        shown = write_list(default) if isinstance(default, tuple) else default
         choices = f" One of: {', '.join(field.metadata['choices'])}." if "choices" in field.metadata else ""
         is_switch = isinstance(field.default, bool)
         ending = "" if shown in (None, "") else f" [default: {str(shown).lower() if is_switch else shown}]"
@@ -120,7 +168,10 @@ def help_text(config_class: type, usage: str) -> str:
         )
         groups.setdefault(field.metadata["group"], []).append(f"  {name}\n{body}")
     sections = [f"{title}:\n" + "\n".join(entries) for title, entries in groups.items()]
-    more = "Flags can also be kept in a file, one a line: --flagfile=PATH. Later flags win over earlier ones."
+    more = (
+        "Flags can also be kept in a file, one a line: --flagfile=PATH. Later flags win over earlier ones.\n"
+        "In a list, a value that has a comma in it stands in double quotes."
+    )
     return "\n\n".join([usage.strip(), *sections, more]) + "\n"
 
 
@@ -148,6 +199,7 @@ def run_command(
         if rest and not takes_arguments:
             raise UserError(f"Unexpected argument {rest[0]!r}: flags are written --name=value (see --help)")
         if needs_tensorflow:
+            check_backend()
             import_tensorflow()
         code = main(config, rest) if takes_arguments else main(config)
     except UserError as error:
@@ -157,6 +209,78 @@ def run_command(
         print("Stopped.", file=sys.stderr)
         sys.exit(130)
     sys.exit(code or 0)
+
+
+def _with_flagfiles(arguments: Sequence[str], inside: tuple[str, ...] = ()) -> list[str]:
+    """The arguments, with those of a flagfile in the place of each `--flagfile`.
+
+    absl's own reading of them knows neither quoted lines nor which encoding they are in.
+    """
+    found: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--":
+            return [*found, argument, *rest]
+        match = _FLAGFILE.fullmatch(argument)
+        if not match:
+            found.append(argument)
+            continue
+        if match[1] is None and not rest:
+            raise UserError("--flagfile needs the name of a file: --flagfile=PATH")
+        path = os.path.expanduser(rest.pop(0) if match[1] is None else match[1])
+        if path in inside:
+            raise UserError(f"The flagfile {path} is read by itself: {' reads '.join((*inside, path))}")
+        found += _with_flagfiles(_lines(path), (*inside, path))
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    """The arguments in a flagfile: a line each, but for empty ones and comments; in quotes where `_line` puts some."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in file]
+        return [json.loads(line) if line.startswith('"') else line for line in lines if not _is_comment(line)]
+    except OSError as error:
+        raise UserError(f"The flagfile {path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"The flagfile {path} is not text in UTF-8: save it in that encoding") from None
+    except ValueError:
+        raise UserError(f"The flagfile {path} has a line in quotes that don't close: quote values, not lines") from None
+
+
+def _is_comment(line: str) -> bool:
+    return not line or line.startswith(("#", "//"))
+
+
+def _line(argument: str) -> str:
+    """An argument as a flagfile's line: a JSON text where it would be more than a line, or lose blanks at its end."""
+    is_plain = argument == argument.strip() and argument.isprintable()
+    return argument if is_plain else json.dumps(argument)
+
+
+class _WholeParser(flags.IntegerParser):
+    """absl's, by the grammar of `keras_mtl.values`."""
+
+    def convert(self, argument):
+        return read_whole(argument) if isinstance(argument, str) else super().convert(argument)
+
+
+class _NumberParser(flags.FloatParser):
+    """absl's, by the grammar of `keras_mtl.values`."""
+
+    def convert(self, argument):
+        return read_number(argument) if isinstance(argument, str) else super().convert(argument)
+
+
+class _ListParser(flags.ArgumentParser):
+    """A list as `read_list` reads it."""
+
+    def parse(self, argument):
+        return read_list(argument) if isinstance(argument, str) else tuple(argument)
+
+    def flag_type(self):
+        return "list"
 
 
 def _plain_type(hint) -> type:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_mtl.cli import flag, run_command
+from keras_mtl.values import SEEDS
 
 WHAT, HOW = "What to score", "Intervals and speed"
 
@@ -18,15 +19,17 @@ WHAT, HOW = "What to score", "Intervals and speed"
 class EvaluateConfig:
     """The flags of `keras_mtl.evaluate`."""
 
-    run: str = flag("", "The run folder, for instance runs/faces.", WHAT)
+    run: str = flag("", "The run folder, for instance runs/faces.", WHAT, path=True)
     split: str = flag("test", "The split to score.", WHAT, choices=("train", "validation", "test"))
     sources: tuple[str, ...] = flag((), "Other data than the training's, in the form of its --sources.", WHAT)
-    data_dir: str = flag("", "Folder that relative paths start from; default: the training's.", WHAT)
-    clean: str = flag("", "Folder of a clean split, from keras_mtl.audit --write_clean; default: the training's.", WHAT)
+    data_dir: str = flag("", "Folder that relative paths start from; default: the training's.", WHAT, path=True)
+    clean: str = flag(
+        "", "Folder of a clean split, from keras_mtl.audit --write_clean; default: the training's.", WHAT, path=True
+    )
     batch_size: int = flag(64, "Images at once.", HOW, low=1)
     resamples: int = flag(2000, "Bootstrap resamples of the images.", HOW, low=1)
     confidence: float = flag(0.95, "Confidence of the intervals.", HOW, low=0.5, high=0.999)
-    seed: int = flag(0, "Seed of the resamples.", HOW, low=0)
+    seed: int = flag(0, "Seed of the resamples.", HOW, low=0, high=SEEDS - 1)
 
 
 def main(config: EvaluateConfig) -> None:

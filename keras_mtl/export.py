@@ -20,8 +20,8 @@ WHAT, HOW, OTHERS = "What to export, and where to", "How it computes", "Other fo
 class ExportConfig:
     """The flags of `keras_mtl.export`."""
 
-    run: str = flag("", "The run folder, for instance runs/faces.", WHAT)
-    directory: str = flag("saved_models", "Folder of the exported models.", WHAT)
+    run: str = flag("", "The run folder, for instance runs/faces.", WHAT, path=True)
+    directory: str = flag("saved_models", "Folder of the exported models.", WHAT, path=True)
     name: str = flag("", "Name of the exported model; default: the run's.", WHAT)
     fold: bool = flag(True, "Work BatchNormalization into the convolutions: faster, same outputs.", HOW)
     precision: str = flag(

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import hashlib
 import json
 import os
 import pathlib
 import re
 import shutil
 import stat
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
 
-_LONGEST_NAME = 200  # Bytes; most file systems take 255, and something is put in front while a file is written.
+LONGEST = 160
+"""Bytes that `short_name` leaves: file systems take 255, and suffixes and `replacing` want some of them."""
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -67,11 +68,12 @@ def printable(name: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """A name for a file made of another's: `printable`, and not longer than file systems take, ending included."""
-    shown = printable(name)
-    if len(shown.encode()) <= _LONGEST_NAME:
-        return shown
-    return f"{shown[: _LONGEST_NAME // 4]}-{zlib.crc32(shown.encode()):08x}"
+    """A name for a file or folder made of another's: `printable`; one that is too long is cut, and ends in a hash."""
+    encoded = printable(name).encode()
+    if len(encoded) <= LONGEST:
+        return encoded.decode()
+    ending = f"-{hashlib.sha256(encoded).hexdigest()[:12]}"
+    return encoded[: LONGEST - len(ending)].decode("utf-8", "ignore") + ending
 
 
 def read_bytes(path: str | pathlib.Path) -> bytes:

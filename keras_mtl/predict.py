@@ -27,7 +27,9 @@ MODEL, PHOTOS, OUTPUT, CROPS = "Model", "Photos", "Output", "Faces"
 class PredictConfig:
     """The flags of `keras_mtl.predict`."""
 
-    model: str = flag("", "An exported model: saved_models/NAME for its newest version, or a version's folder.", MODEL)
+    model: str = flag(
+        "", "An exported model: saved_models/NAME for its newest version, or a version's folder.", MODEL, path=True
+    )
     backend: str = flag(AUTO, "What runs it; auto: the fastest here.", MODEL, choices=(AUTO, *BACKENDS))
     batch_size: int = flag(32, "Images at once.", MODEL, low=1)
 
@@ -35,9 +37,11 @@ class PredictConfig:
     every_seconds: float = flag(1.0, "Of a video, how far frames are apart; 0 for all.", PHOTOS, low=0.0)
 
     format: str = flag("auto", "On stdout. auto: a table on a terminal, else JSON.", OUTPUT, choices=FORMATS)
-    out: str = flag("", "A file to write instead, .jsonl or .csv. The same command goes on with it.", OUTPUT)
+    out: str = flag("", "A file to write instead, .jsonl or .csv. The same command goes on with it.", OUTPUT, path=True)
     overwrite: bool = flag(False, "Begin the file anew.", OUTPUT)
-    pictures: str = flag("", "A folder for copies of the photos, with the predictions drawn on them.", OUTPUT)
+    pictures: str = flag(
+        "", "A folder for copies of the photos, with the predictions drawn on them.", OUTPUT, path=True
+    )
 
     detect: bool = flag(False, "Predict faces, found and aligned, and not whole photos.", CROPS)
     faces: str = flag(FACES[0], "Which faces of a photo.", CROPS, choices=FACES)

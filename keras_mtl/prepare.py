@@ -23,9 +23,11 @@ class PrepareConfig:
     """The flags of `keras_mtl.prepare`."""
 
     sources: tuple[str, ...] = flag((), "Images with labels, in the form of keras_mtl.train's --sources.", WHAT)
-    photos: tuple[str, ...] = flag((), "Folders of photos without labels, with commas between.", WHAT)
-    data_dir: str = flag("", "Folder that relative paths of --sources start from; default: $KERAS_MTL_DATA.", WHAT)
-    task_file: str = flag("", "YAML or JSON file that declares the tasks that are not built in.", WHAT)
+    photos: tuple[str, ...] = flag((), "Folders of photos without labels, with commas between.", WHAT, path=True)
+    data_dir: str = flag(
+        "", "Folder that relative paths of --sources start from; default: $KERAS_MTL_DATA.", WHAT, path=True
+    )
+    task_file: str = flag("", "YAML or JSON file that declares the tasks that are not built in.", WHAT, path=True)
 
     detect: bool = flag(False, "Find the faces in the photos, align them by eyes, nose and mouth, and crop.", FACES)
     margin: float = flag(
@@ -40,7 +42,7 @@ class PrepareConfig:
         "largest", "A photo with several faces: take the largest, or skip it.", FACES, choices=("largest", "skip")
     )
 
-    out: str = flag("", "Folder to write to.", OUTPUT)
+    out: str = flag("", "Folder to write to.", OUTPUT, path=True)
     format: str = flag(
         "files",
         "files: crops as JPEG, and labels.csv. shards: a TFDS data set in ArrayRecord, for sets too large for files.",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_mtl.cli import flag, run_command
+from keras_mtl.values import SEEDS
 
 WHAT, TRAINING, DATA, RUN = "What to cut", "Retraining", "Data, where not as in --run", "Run folder"
 
@@ -21,7 +22,7 @@ WHAT, TRAINING, DATA, RUN = "What to cut", "Retraining", "Data, where not as in 
 class PruneConfig:
     """The flags of `keras_mtl.prune`."""
 
-    run: str = flag("", "The trained net: a run folder, for instance runs/mtl, or a .keras file.", WHAT)
+    run: str = flag("", "The trained net: a run folder, for instance runs/mtl, or a .keras file.", WHAT, path=True)
     keep: tuple[str, ...] = flag((), "The tasks to keep, with commas between.", WHAT)
     branch_at: tuple[str, ...] = flag(
         (),
@@ -49,11 +50,13 @@ class PruneConfig:
         TRAINING,
         choices=("", "none", "light", "strong"),
     )
-    seed: int | None = flag(None, "Decides all that is random; default: that of --run.", TRAINING, low=0)
+    seed: int | None = flag(
+        None, "Decides all that is random; default: that of --run.", TRAINING, low=0, high=SEEDS - 1
+    )
 
     sources: tuple[str, ...] = flag((), "Images and labels, in the form of keras_mtl.train's --sources.", DATA)
-    data_dir: str = flag("", "Folder that relative paths start from.", DATA)
-    task_file: str = flag("", "YAML or JSON file that declares the tasks that are not built in.", DATA)
+    data_dir: str = flag("", "Folder that relative paths start from.", DATA, path=True)
+    task_file: str = flag("", "YAML or JSON file that declares the tasks that are not built in.", DATA, path=True)
     split: str = flag(
         "test",
         "What to evaluate on before and after; validation where there is no test split.",
@@ -61,7 +64,7 @@ class PruneConfig:
         choices=("test", "validation"),
     )
 
-    workdir: str = flag("", "Folder of the run folders; default: that of --run.", RUN)
+    workdir: str = flag("", "Folder of the run folders; default: that of --run.", RUN, path=True)
     name: str = flag("", "Name of the run folder; default: that of --run and the tasks kept.", RUN)
 
 

@@ -6,8 +6,14 @@ import dataclasses
 import json
 import math
 import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keras_mtl.errors import UserError
+from keras_mtl.labels import possible_classes
+from keras_mtl.names import LONGEST, check_names, is_name
+from keras_mtl.values import MISSING, is_number, number_of, plain, read_number
 
 KINDS = ("binary", "multiclass", "ordinal", "regression")
 
@@ -43,24 +49,55 @@ class Task:
     options: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self):
-        if not self.name.isidentifier():
-            raise UserError(f"A task's name must be a word of letters, digits and _. Received: name={self.name!r}")
+        if not isinstance(self.name, str) or not is_name(self.name):
+            raise UserError(
+                f"A task's name must be a word of letters from a to z, digits and _, with a letter in it and of "
+                f"{LONGEST} at most: TensorFlow takes no others. Received: name={self.name!r}"
+            )
         if self.kind not in KINDS:
-            raise UserError(f"Task {self.name!r}: kind must be one of {', '.join(KINDS)}. Received: {self.kind!r}")
+            raise self._wrong("kind", f"one of {', '.join(KINDS)}")
+        for field in ("unit", "head"):
+            if not isinstance(getattr(self, field), str):
+                raise self._wrong(field, "text")
+        self._check_classes()
+        self._check_options()
+        for field in ("low", "high"):
+            object.__setattr__(self, field, plain(getattr(self, field)))
+            if getattr(self, field) is not None and not is_number(getattr(self, field)):
+                raise self._wrong(field, "a finite number")
+        if self.kind == "regression" and (self.low is None or self.high is None or not self.low < self.high):
+            raise UserError(
+                f"Task {self.name!r}: regression needs low < high. Received: low={self.low}, high={self.high}"
+            )
+
+    def _check_classes(self):
+        if isinstance(self.classes, str) or not isinstance(self.classes, Sequence):
+            raise self._wrong("classes", "a list of names")
+        for name in self.classes:
+            if not isinstance(name, (str, int, float)) or isinstance(name, bool):
+                raise self._wrong("classes", f"a list of names, and {name!r} is none: write it in quotes")
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
-        options = self.options.items() if isinstance(self.options, dict) else self.options
-        object.__setattr__(self, "options", tuple((str(name), value) for name, value in options))
         if self.kind == "regression":
-            if self.low is None or self.high is None or not self.low < self.high:
-                raise UserError(
-                    f"Task {self.name!r}: regression needs low < high. Received: low={self.low}, high={self.high}"
-                )
-        elif len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
+            if self.classes:
+                raise self._wrong("classes", "left out of a regression, which has low and high")
+            return
+        if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise UserError(
                 f"Task {self.name!r}: {self.kind} needs two or more different classes. Received: {self.classes}"
             )
-        elif self.kind == "binary" and len(self.classes) != 2:
+        if self.kind == "binary" and len(self.classes) != 2:
             raise UserError(f"Task {self.name!r}: binary needs exactly two classes. Received: {self.classes}")
+
+    def _check_options(self):
+        if isinstance(self.options, str) or not isinstance(self.options, (Mapping, Sequence)):
+            raise self._wrong("options", "a mapping of settings to numbers")
+        pairs = tuple(self.options.items()) if isinstance(self.options, Mapping) else tuple(self.options)
+        if not all(isinstance(pair, Sequence) and len(pair) == 2 and is_number(pair[1]) for pair in pairs):
+            raise self._wrong("options", "a mapping of settings to numbers")
+        object.__setattr__(self, "options", tuple((str(name), value) for name, value in pairs))
+
+    def _wrong(self, field: str, expected: str) -> UserError:
+        return UserError(f"Task {self.name!r}: {field} must be {expected}. Received: {getattr(self, field)!r}")
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -83,35 +120,45 @@ class Task:
         power = 10.0 ** math.floor(math.log10(rough))
         return min((1.0, 2.0, 5.0, 10.0), key=lambda factor: abs(math.log(factor * power / rough))) * power
 
-    def parse(self, text: object) -> float:
+    def parse(self, value: object) -> float:
         """The label as a number: a class's index, or a value in the task's unit.
 
+        The same label is read in every kind of table: "1", 1 and 1.0 alike.
+
         Args:
-            text: a class name, a class index or a number, as found in a file.
+            value: a class name, a class index (only where no class's name is a number), True or False, or a number, as
+                found in a file.
 
         Returns:
-            The label as a float; NaN for a missing one (None, NaN or an empty text).
+            The label as a float; NaN for a missing one: None, NaN, an empty text, or one of `values.MISSING` that
+            names no class.
 
         Raises:
-            ValueError: no such class, not a number, or out of range.
+            ValueError: no such class, more than one that could be meant, not a number, or out of range.
         """
-        if text is None or text == "" or (isinstance(text, float) and math.isnan(text)):
+        found = plain(value)
+        is_missing = found is None or (isinstance(found, str) and found.lower() in MISSING)
+        if is_missing and found not in self.classes:
             return math.nan
-        if self.classes:
-            name = str(text).strip()
-            if name in self.classes:
-                return float(self.classes.index(name))
-            known = f"one of {', '.join(self.classes)} or an index from 0 to {len(self.classes) - 1}"
-        else:
-            known = f"a number from {self.low:g} to {self.high:g}"
-        try:
-            value = float(text)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            raise UserError(f"{self.name} label {text!r} is not {known}") from None
+        return self._class(value, found) if self.classes else self._number(value, found)
+
+    def _class(self, value: object, found: object) -> float:
+        possible = possible_classes(found, self.classes, is_binary=self.kind == "binary")
+        if len(possible) == 1:
+            return float(possible[0])
+        if possible:
+            names = " or ".join(repr(self.classes[index]) for index in possible)
+            raise UserError(f"{self.name} label {value!r} could mean class {names}: write the class's name")
+        has_numbers = any(number_of(name) is not None for name in self.classes)
+        index = "" if has_numbers else f" or an index from 0 to {len(self.classes) - 1}"
+        raise UserError(f"{self.name} label {value!r} is not one of {', '.join(self.classes)}{index}")
+
+    def _number(self, value: object, found: Any) -> float:
         low, high = self.bounds
-        if not low <= value <= high or (self.classes and not value.is_integer()):
-            raise UserError(f"{self.name} label {text!r} is not {known}")
-        return value
+        number = found if is_number(found) else number_of(found)
+        if number is None or not low <= number <= high:
+            raise UserError(f"{self.name} label {value!r} is not a number from {low:g} to {high:g}")
+        return float(number)
 
     def to_dict(self) -> dict:
         """The declaration as plain data, the form in which `--task_file` is written."""
@@ -126,11 +173,10 @@ class Task:
     def from_dict(cls, plain: dict) -> Task:
         """The task that `to_dict` described. Raises ValueError for an unknown or a missing field."""
         known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(plain) - known)
-        if unknown or not {"name", "kind"} <= set(plain):
+        if set(plain) - known or not {"name", "kind"} <= set(plain):
             raise UserError(
                 f"A task needs name and kind, and may have {', '.join(sorted(known - {'name', 'kind'}))}. "
-                f"Received: {', '.join(plain) or 'nothing'}"
+                f"Received: {', '.join(map(str, plain)) or 'nothing'}"
             )
         return cls(**plain)
 
@@ -154,37 +200,69 @@ BUILT_IN = {
 def read_task_file(path: str | pathlib.Path) -> dict[str, Task]:
     """Tasks declared in a YAML or JSON file: a list of `Task` fields, or one such mapping.
 
+    Names of classes are taken as they are written: `no`, `null`, `010` and `1.10` too.
+
     Raises:
         ValueError: the file is missing, can't be parsed, or declares a task wrongly.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
+        plain_data = _parsed(path.read_bytes().decode("utf-8-sig"), is_json=path.suffix == ".json")
+        entries = plain_data if isinstance(plain_data, list) else [plain_data]
+        if not entries or not all(isinstance(entry, dict) for entry in entries):
+            raise UserError("it must hold a list of tasks, each with name and kind")
+        tasks = [Task.from_dict(_with_numbers(entry)) for entry in entries]
+        names = [task.name for task in tasks]
+        if len(set(names)) != len(names):
+            raise UserError(f"a task is declared twice: {', '.join(names)}")
     except OSError as error:
         raise UserError(f"Task file {path} can't be read: {error.strerror}") from None
-    try:
-        if path.suffix == ".json":
-            plain = json.loads(text)
-        else:
-            import yaml
+    except UnicodeDecodeError:
+        raise UserError(f"Task file {path} is not text in UTF-8: save it in that encoding") from None
+    except UserError as error:
+        raise UserError(f"Task file {path}: {error}") from None
+    return dict(zip(names, tasks, strict=True))
 
-            plain = yaml.safe_load(text)
-    except ValueError as error:
-        raise UserError(f"Task file {path} is not valid JSON: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"Task file {path} is not valid YAML: {' '.join(str(error).split())}") from None
-    entries = plain if isinstance(plain, list) else [plain]
-    if not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise UserError(f"Task file {path} must hold a list of tasks, each with name and kind.")
-    tasks = [Task.from_dict(entry) for entry in entries]
-    return {task.name: task for task in tasks}
+
+def _parsed(text: str, *, is_json: bool) -> Any:
+    """YAML or JSON as plain data whose words and numbers are texts, as they are written."""
+    if is_json:
+        try:
+            return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"not valid JSON: {error}") from None
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        # YAML would read [no, 010] as False and 8. Of what it resolves only << is left, which merges mappings.
+        yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}
+
+    try:
+        return yaml.load(text, Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a task file with numbers in the fields that want some."""
+
+    def number(field: str, text: object) -> object:
+        try:
+            return read_number(text) if isinstance(text, str) else text
+        except ValueError as error:
+            raise UserError(f"task {entry.get('name')!r}: {field} must be a number, but {error}") from None
+
+    found = {field: number(field, value) if field in ("low", "high") else value for field, value in entry.items()}
+    if isinstance(options := found.get("options"), dict):
+        found["options"] = {name: number(f"options {name}", text) for name, text in options.items()}
+    return found
 
 
 def select_tasks(names: list[str] | tuple[str, ...], declared: dict[str, Task] | None = None) -> dict[str, Task]:
     """The named tasks, in the order given; declared ones come before built-in ones of the same name.
 
     Raises:
-        ValueError: a name that is unknown or given twice, or no name at all.
+        ValueError: a name that is unknown, given twice or can't be borne beside the others, or no name at all.
     """
     known = {**BUILT_IN, **(declared or {})}
     if not names:
@@ -194,4 +272,6 @@ def select_tasks(names: list[str] | tuple[str, ...], declared: dict[str, Task] |
         raise UserError(f"Unknown task {unknown[0]!r}; known tasks: {', '.join(known)} (declare more with --task_file)")
     if len(set(names)) != len(names):
         raise UserError(f"A task is named twice: {', '.join(names)}")
-    return {name: known[name] for name in names}
+    tasks = {name: known[name] for name in names}
+    check_names(tasks)
+    return tasks

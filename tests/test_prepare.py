@@ -20,6 +20,7 @@ from keras_mtl.errors import UserError
         (["--sources=mood=csv:x.csv", "--detect", "--out=o"], "Unknown task 'mood'"),
         (["--sources=age:x.csv", "--detect", "--out=o"], "A source must be"),
         (["--sources=age=csv:{}/x.csv", "--detect", "--out=o"], "no file"),
+        (["--sources=split=csv:{}/t.csv", "--task_file={}/t.yaml", "--detect", "--out=o"], "another name"),
         (["--margin=-1"], "--margin"),
         (["--several=all"], "--several"),
     ],
@@ -29,6 +30,8 @@ def test_a_mistake_is_one_line_and_writes_nothing(tmp_path, monkeypatch, flags, 
     monkeypatch.chdir(tmp_path)
     paint(tmp_path / "photos/a.png", 20)
     (tmp_path / "photos/empty").mkdir()
+    (tmp_path / "photos/t.yaml").write_text("{name: split, kind: binary, classes: [a, b]}")
+    (tmp_path / "photos/t.csv").write_text("image,split\na.png,a\n")
     with pytest.raises(UserError) as caught:
         config, _ = cli.parse(prepare.PrepareConfig, [flag.format(tmp_path / "photos") for flag in flags])
         prepare.main(config)

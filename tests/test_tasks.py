@@ -57,6 +57,17 @@ def test_a_task_survives_its_plain_form(task):
     "fields, message",
     [
         (dict(name="a b", kind="binary", classes=("x", "y")), "word of letters"),
+        (dict(name="lächelt", kind="binary", classes=("x", "y")), "TensorFlow takes no others"),
+        (dict(name="5", kind="binary", classes=("x", "y")), "with a letter in it"),
+        (dict(name="a" * 101, kind="binary", classes=("x", "y")), "at most"),
+        (dict(name="a", kind="binary", classes="xy"), "classes must be a list of names"),
+        (dict(name="a", kind="binary", classes={0: "x", 1: "y"}), "classes must be a list of names"),
+        (dict(name="a", kind="binary", classes=(False, True)), "write it in quotes"),
+        (dict(name="a", kind="regression", low=0, high=math.inf), "high must be a finite number"),
+        (dict(name="a", kind="regression", low="0", high=1), "low must be a finite number"),
+        (dict(name="a", kind="regression", low=0, high=1, classes=("x", "y")), "left out of a regression"),
+        (dict(name="a", kind="regression", low=0, high=1, options=("sigma",)), "options must be a mapping"),
+        (dict(name="a", kind="regression", low=0, high=1, options={"sigma": "3"}), "options must be a mapping"),
         (dict(name="a", kind="sort"), "kind must be one of"),
         (dict(name="a", kind="binary", classes=("x", "y", "z")), "exactly two"),
         (dict(name="a", kind="multiclass", classes=("x", "x")), "different classes"),
@@ -83,6 +94,70 @@ def test_tasks_are_declared_in_a_file(tmp_path, suffix, text):
         "mood": Task("mood", "ordinal", classes=("bad", "fair", "good")),
         "age": BUILT_IN["age"],
     }
+
+
+@pytest.mark.parametrize(
+    "written, names",
+    [
+        ("[no, yes]", ("no", "yes")),
+        ("[off, on]", ("off", "on")),
+        ("[left, right, null]", ("left", "right", "null")),
+        ("[01, 02, 010]", ("01", "02", "010")),
+        ("[1.0, 1.10]", ("1.0", "1.10")),
+    ],
+)
+def test_classes_in_a_task_file_are_named_as_they_are_written(tmp_path, written, names):
+    path = tmp_path / "tasks.yaml"
+    path.write_text(f"- {{name: t, kind: multiclass, classes: {written}}}")
+    declared = tasks.read_task_file(path)["t"]
+    assert declared.classes == names
+    assert [declared.parse(name) for name in names] == list(range(len(names)))
+
+
+def test_numbers_in_a_task_file_are_numbers_in_quotes_or_not(tmp_path):
+    path = tmp_path / "tasks.yaml"
+    path.write_text("- {name: t, kind: regression, low: '0', high: 12e1, head: dldl, options: {sigma: 3}}")
+    assert tasks.read_task_file(path)["t"] == Task(
+        "t", "regression", low=0, high=120, head="dldl", options={"sigma": 3}
+    )
+    path.write_text(
+        "- &one {name: t, kind: regression, low: 0, high: 1}\n- {<<: *one, name: u}\n",
+    )
+    assert tasks.read_task_file(path)["u"] == Task("u", "regression", low=0, high=1)
+
+
+@pytest.mark.parametrize(
+    "suffix, text, field",
+    [
+        (".yaml", "- {name: t, kind: binary, classes: {0: male, 1: female}}", "classes"),
+        (".yaml", "- {name: t, kind: multiclass, classes: abc}", "classes"),
+        (".yaml", "- {name: t, kind: multiclass, classes: 5}", "classes"),
+        (".yaml", "- {name: t, kind: multiclass, classes: [a, [b]]}", "classes"),
+        (".yaml", "- {name: t, kind: regression, low: 0, high: .inf}", "high"),
+        (".yaml", "- {name: t, kind: regression, low: 1_0, high: 20}", "low"),
+        (".yaml", "- {name: t, kind: regression, low: , high: 20}", "low"),
+        (".yaml", "- {name: t, kind: regression, low: 0, high: 10, options: [sigma]}", "options"),
+        (".yaml", "- {name: t, kind: regression, low: 0, high: 10, options: {sigma: x}}", "options sigma"),
+        (".yaml", "- {name: 5, kind: binary, classes: [a, b]}", "name"),
+        (".yaml", "- {name: t, kind: [binary], classes: [a, b]}", "kind"),
+        (".yaml", "- {name: t, kind: binary, classes: [a, b], head: [x]}", "head"),
+        (".yaml", "- &a {name: t, kind: binary, classes: [a, b]}\n- *a", "declared twice"),
+        (".json", '{"name": 5, "kind": "binary", "classes": ["a", "b"]}', "name"),
+        (".json", '{"name": "t", "kind": "binary", "classes": [false, true]}', "classes"),
+        (".json", '{"name": "t", "kind": "regression", "low": 0, "high": Infinity}', "high"),
+        (".json", '{"name": "t", "kind": "regression", "low": 0, "high": true}', "high"),
+        (".json", '{"name": null, "kind": "binary"}', "name"),
+        (".json", "{", "JSON"),
+        (".yaml", "- {name: männlich}".encode("latin-1"), "UTF-8"),
+        (".yaml", "- {name: männlich}".encode("utf-16"), "UTF-8"),
+    ],
+)
+def test_a_wrong_task_file_is_one_line_that_names_file_and_field(tmp_path, suffix, text, field):
+    path = tmp_path / f"tasks{suffix}"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=f"Task file {path}.*{field}") as caught:
+        tasks.read_task_file(path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["- [", "- {kind: binary}", "- {name: a, kind: binary, colour: red}", "[]"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from keras_mtl.errors import UserError
+from keras_mtl.values import is_whole, read_number, read_whole
 
 if TYPE_CHECKING:
     from keras_mtl.balancing.weighting import Weighting
@@ -83,7 +84,7 @@ def _value(text: str, option: str):
     numbers = []
     for part in text.split("/"):
         try:
-            numbers.append(int(part) if part.lstrip("-").isdigit() else float(part))
+            numbers.append(read_whole(part) if is_whole(part) else read_number(part))
         except ValueError:
             raise UserError(f"A weighting's setting takes numbers. Received: {option!r}") from None
     return numbers[0] if len(numbers) == 1 else tuple(numbers)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.balancing.weighting import Weighting
+from keras_mtl.values import SEEDS, is_seed
 
 
 class GradDrop(Weighting):
@@ -35,7 +36,7 @@ class GradDrop(Weighting):
         self.leak = leak
         self.seed = seed
         self.check(0 <= leak <= 1, "a leak between 0 and 1")
-        self.check(isinstance(seed, int) and seed >= 0, "a whole number of 0 or more as seed")
+        self.check(is_seed(seed), f"a whole number from 0 to {SEEDS - 1} as seed")
 
     def build(self, tasks, shapes=()):
         super().build(tasks, shapes)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl.balancing.surgery import operate, random_orders, scaled
 from keras_mtl.balancing.weighting import Weighting
+from keras_mtl.values import SEEDS, is_seed
 
 
 class GradVac(Weighting):
@@ -38,7 +39,7 @@ class GradVac(Weighting):
         self.beta = beta
         self.seed = seed
         self.check(0 <= beta <= 1, "beta between 0 and 1")
-        self.check(isinstance(seed, int) and seed >= 0, "a whole number of 0 or more as seed")
+        self.check(is_seed(seed), f"a whole number from 0 to {SEEDS - 1} as seed")
 
     def build(self, tasks, shapes=()):
         super().build(tasks, shapes)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl.balancing.surgery import operate, random_orders, scaled
 from keras_mtl.balancing.weighting import Weighting
+from keras_mtl.values import SEEDS, is_seed
 
 
 class PCGrad(Weighting):
@@ -33,7 +34,7 @@ class PCGrad(Weighting):
     def __init__(self, seed: int = 0):
         super().__init__()
         self.seed = seed
-        self.check(isinstance(seed, int) and seed >= 0, "a whole number of 0 or more as seed")
+        self.check(is_seed(seed), f"a whole number from 0 to {SEEDS - 1} as seed")
 
     def build(self, tasks, shapes=()):
         super().build(tasks, shapes)

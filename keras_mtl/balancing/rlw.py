@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.balancing.weighting import Weighting
+from keras_mtl.values import SEEDS, is_seed
 
 
 class RandomLossWeighting(Weighting):
@@ -30,7 +31,7 @@ class RandomLossWeighting(Weighting):
     def __init__(self, seed: int = 0):
         super().__init__()
         self.seed = seed
-        self.check(isinstance(seed, int) and seed >= 0, "a seed of 0 or more")
+        self.check(is_seed(seed), f"a whole number from 0 to {SEEDS - 1} as seed")
 
     def build(self, tasks: int, shapes: Sequence[tuple[int, ...]] = ()) -> None:
         super().build(tasks, shapes)

@@ -10,8 +10,10 @@ from keras_mtl.comparison.config import VARIANTS, CompareConfig
 from keras_mtl.comparison.weightings import expand, key_of, title_of, with_weighting
 from keras_mtl.data.clean import read_clean
 from keras_mtl.errors import UserError
+from keras_mtl.files import short_name
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.values import SEEDS, is_seed
 
 CELLS = "cells"
 
@@ -96,7 +98,12 @@ def rows(config: CompareConfig) -> list[Row]:
         raise UserError("--variants pruned and frozen are made from multitask: name that one as well")
     if config.weightings and "multitask" not in chosen:
         raise UserError("--weightings are those of multitask nets: name multitask in --variants as well")
+    if not is_seed(config.seed + config.seeds - 1):
+        raise UserError(f"--seed and --seeds count up to {config.seed + config.seeds - 1}; at most {SEEDS - 1}")
     net = net_name(config)
+    titles = {task: task.replace("_", " ").title().replace(" ", "") for task in config.tasks}
+    if len({title.lower() for title in titles.values()}) < len(titles):  # Of "eyes_open" and "EyesOpen".
+        titles = {task: task for task in config.tasks}
     endings = {"single": "", "pruned": "-Pruned", "frozen": "-Pruned-Frozen"}
     entries = expand(config.weightings, len(config.tasks))
     found = [Row("multitask", None, f"Multitask-{net} {title_of(entry)}", entry) for entry in entries]
@@ -104,10 +111,7 @@ def rows(config: CompareConfig) -> list[Row]:
         found = [Row("multitask", None, f"Multitask-{net}")]
     for variant in VARIANTS[1:]:
         if variant in chosen:
-            found += [
-                Row(variant, task, f"{net}-{task.replace('_', ' ').title().replace(' ', '')}{endings[variant]}")
-                for task in config.tasks
-            ]
+            found += [Row(variant, task, f"{net}-{title}{endings[variant]}") for task, title in titles.items()]
     return found
 
 
@@ -149,11 +153,11 @@ def _training(config: CompareConfig, common: Config, row: Row, seed: int, length
         )
         if origin.name != f"multitask-seed{seed}":
             name = f"{row.key}-{key_of(entries[0])}-{config.budget}-seed{seed}"
-    return dataclasses.replace(own, name=name, steps=steps, steps_per_epoch=-(-steps // lengths.epochs))
+    return dataclasses.replace(own, name=short_name(name), steps=steps, steps_per_epoch=-(-steps // lengths.epochs))
 
 
 def _multitask(common: Config, entry: str, seed: int) -> Config:
     """The training of a multitask net; one that is balanced as --weighting says has the same folder without entry."""
     balanced = with_weighting(common, entry) if entry else common
     name = "multitask" if balanced == common else f"multitask-{key_of(entry)}"
-    return dataclasses.replace(balanced, seed=seed, name=f"{name}-seed{seed}")
+    return dataclasses.replace(balanced, seed=seed, name=short_name(f"{name}-seed{seed}"))

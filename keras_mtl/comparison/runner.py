@@ -74,7 +74,7 @@ class _Job:
         self.memory = 0
         self.output = output
         self.started = time.monotonic()
-        command = [sys.executable, "-m", "keras_mtl.train", *cli.to_flags(cell.config).splitlines()]
+        command = [sys.executable, "-m", "keras_mtl.train", *cli.to_arguments(cell.config)]
         with open(output, "w", encoding="utf-8") as file:
             self.process = subprocess.Popen(
                 command, stdout=file, stderr=subprocess.STDOUT, env=_environment(jobs), preexec_fn=_die_with_parent

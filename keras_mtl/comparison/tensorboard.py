@@ -22,7 +22,7 @@ from keras_mtl.comparison.methods import DELTA_M, RANK
 from keras_mtl.comparison.methods_text import methods_notes
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.weightings import title_of
-from keras_mtl.files import replacing
+from keras_mtl.files import replacing, short_name
 from keras_mtl.training.tensorboard import by_tag
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write_overview(results: Results, table: Table, folder: pathlib.Path) -> None
                 _write_about(results, table, logs / ABOUT)
             for row in results.rows:
                 if row.variant == variant:
-                    _write_row(results, table, row, logs / row.title)
+                    _write_row(results, table, row, logs / short_name(row.title))
         if len(order) <= UNSEEN:
             _write_about(results, table, logs / ABOUT)
 

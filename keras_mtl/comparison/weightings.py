@@ -11,6 +11,7 @@ from typing import Any
 from keras_mtl import cli
 from keras_mtl.errors import UserError
 from keras_mtl.training.config import RUN, Config
+from keras_mtl.values import is_whole, read_whole
 
 PLAIN = "ew"
 SWEEP = "sweep"
@@ -98,11 +99,11 @@ def _expanded(entry: str, tasks: int) -> list[str]:
     name, _, steps = spec.partition(":")
     if name != SWEEP:
         return [entry]
-    if not steps.isdigit() or not int(steps):
+    if not is_whole(steps) or read_whole(steps) < 1:
         raise UserError(f"--weightings takes sweep:N, N being steps along the simplex' edge. Received: {entry!r}")
     from keras_mtl.balancing.ew import simplex_grid
 
-    weights = ["/".join(f"{weight:g}" for weight in point) for point in simplex_grid(tasks, int(steps))]
+    weights = ["/".join(f"{weight:g}" for weight in point) for point in simplex_grid(tasks, read_whole(steps))]
     return ["@".join([f"{PLAIN}:weights={point}", *settings]) for point in weights]
 
 

@@ -70,7 +70,7 @@ def load_pixels(
     """
     if mode == "none":
         return source.decode(images, size)
-    name = f"{source.name}-{size}-{fingerprint}"
+    name = f"{files.short_name(source.name)}-{size}-{fingerprint}"
     path = pathlib.Path(folder or default_folder()).expanduser() / f"{name}.npy"
     found = _read(path, len(images), size, mode)
     if found and found[1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 from collections.abc import Iterator
@@ -55,7 +56,6 @@ class ClassFolders(FolderSource):
 
     def _is_label(self, name: str) -> bool:
         try:
-            self.task.parse(name)
+            return not math.isnan(self.task.parse(name))
         except ValueError:
             return False
-        return True

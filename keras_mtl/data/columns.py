@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from keras_mtl.errors import UserError
+from keras_mtl.values import shown
 
-MISSING = ("", "na", "n/a", "nan", "null")
 OPTIONAL = ("split", "identity", "group")
 """What a table may hold besides images and labels, in columns of these names unless an option names others."""
 
@@ -134,26 +133,6 @@ def fields_of(image: str, found: Sequence[str]) -> list[str]:
         return [image]
     columns = [_column_and_part(field, found)[0] for field in _FIELD.findall(image)]
     return [column for column in columns if column != "split" or column in found]
-
-
-def shown(value: object) -> str:
-    """A value as text; empty for a missing one."""
-    found = label_of(value)
-    return "" if found is None else str(found)
-
-
-def label_of(value: object) -> object | None:
-    """A table's value as a label for `Task.parse`; None for a missing one.
-
-    Whole floats become integers: a column of integers with gaps arrives as floats, and 2.0 names no class "2".
-    """
-    if isinstance(value, str):
-        return None if value.strip().lower() in MISSING else value.strip()
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        return int(value) if value.is_integer() else value
-    return value
 
 
 def _fill(field: str, values: Mapping[str, object]) -> str:

@@ -12,6 +12,7 @@ from keras_mtl.data import drawing
 from keras_mtl.data.source import Records, Source, digest
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
+from keras_mtl.values import read_number, read_whole
 
 # Faces of a split, by the task that they are labelled for.
 SIZES = {
@@ -117,9 +118,9 @@ def _read_options(text: str) -> tuple[float, int]:
         key, _, value = option.partition("=")
         try:
             if key == "fraction":
-                fraction = float(value)
+                fraction = read_number(value)
             elif key == "seed":
-                seed = int(value)
+                seed = read_whole(value)
             else:
                 raise ValueError
         except ValueError:

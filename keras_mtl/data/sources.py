@@ -68,18 +68,20 @@ def parse_sources(
     """
     base, origin = _base(data_dir)
     sources: list[Source] = []
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     for entry in itertools.chain.from_iterable(GROUPS.get(text.strip(), (text.strip(),)) for text in entries):
         names, kind, make, path = _parse_entry(entry)
         name = "_".join((kind, *names))
-        taken[name] = taken.get(name, 0) + 1
+        # A task may well be called "age_2".
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        name = next(free for free in itertools.chain([name], numbered) if free not in taken)
+        taken.add(name)
         wanted = {task: tasks[task] for task in names if task in tasks}
         if not wanted:
             log.info("Source %s is not used: it labels none of the tasks %s", entry, ", ".join(tasks))
             continue
         try:
-            number = "" if taken[name] == 1 else f"_{taken[name]}"
-            sources.append(make(name + number, wanted, path, base=base))
+            sources.append(make(name, wanted, os.path.expanduser(path), base=base))
         except MissingPath as error:
             raise UserError(f"{error}; {origin}") from None
     for task in tasks:

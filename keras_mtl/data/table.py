@@ -7,10 +7,11 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from keras_mtl.data.columns import Columns, Options, fields_of, label_of, read_options, shown
+from keras_mtl.data.columns import Columns, Options, fields_of, read_options
 from keras_mtl.data.source import SPLITS, Entry, Records, Source
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
+from keras_mtl.values import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,7 @@ class TableSource(Source):
                 continue
             yield Entry(
                 image,
-                row.problem or {task: label_of(row.values.get(name)) for task, name in columns.labels.items()},
+                row.problem or {task: row.values.get(name) for task, name in columns.labels.items()},
                 shown(row.values.get(columns.identity)) or None,
                 {group: shown(row.values.get(group)) or None for group in columns.groups},
             )

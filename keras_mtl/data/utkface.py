@@ -58,7 +58,7 @@ def parse_groups(name: str) -> dict[str, str]:
     for part, what, good in zip(
         parts,
         ("age", "gender", "race", "date"),
-        (parts[0].isdecimal(), parts[1] in ("0", "1"), parts[2] in map(str, range(len(RACES))), parts[3].isdecimal()),
+        (_is_digits(parts[0]), parts[1] in ("0", "1"), parts[2] in map(str, range(len(RACES))), _is_digits(parts[3])),
         strict=True,
     ):
         if not good:
@@ -101,6 +101,10 @@ class UtkFace(FolderSource):
         records = self.collect(split, ((image, _labels(image)) for image in self.files(self.folders[split])))
         records.groups = groups_of(records.images)
         return records
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def _groups(name: str) -> dict[str, str]:

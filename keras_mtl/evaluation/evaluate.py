@@ -15,6 +15,7 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.evaluation.predictions import Predictor, predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import printable, read_json
+from keras_mtl.names import check_names
 from keras_mtl.training.inputs import load_configured_split
 from keras_mtl.training.run_folder import RunFolder
 
@@ -113,6 +114,7 @@ def evaluate_model(
         UserError: as `evaluate_run`.
     """
     tasks = model.tasks
+    check_names(tasks)  # Of a net trained before that was asked for: told before its images are read.
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
     data, bad = load_configured_split(config, sources, tasks, split)
     frame = predict_split(model, data, batch_size=batch_size)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from keras_mtl.files import printable, replacing
+from keras_mtl.names import check_names
 from keras_mtl.tasks import Task
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def predict_split(model: Predictor, data: Sequence[SplitData], *, batch_size: in
         that a source tells, missing where it is unknown.
 
     Raises:
-        ValueError: two columns would bear one name.
+        UserError: two columns would bear one name.
     """
     tasks = model.tasks
-    _check_columns(tasks)
+    check_names(tasks)
     return pd.concat([_predict_source(model, tasks, part, batch_size) for part in data], ignore_index=True)
 
 
@@ -104,12 +105,3 @@ def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_siz
             columns[f"{name}_predicted"] = predicted.reshape(-1)
     columns |= {f"{GROUP}{kind}": names for kind, names in part.groups.items()}
     return pd.DataFrame(columns)
-
-
-def _check_columns(tasks: Mapping[str, Task]) -> None:
-    columns = ["source", "image"]
-    for name, task in tasks.items():
-        columns += [name, f"{name}_predicted", *(f"{name}_{label}" for label in task.classes)]
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
-        raise ValueError(f"The predictions would have two columns {twice[0]!r}: rename that task or class.")

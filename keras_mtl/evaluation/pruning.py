@@ -10,6 +10,7 @@ from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_model, evaluate_run
 from keras_mtl.evaluation.metrics import metrics_for
 from keras_mtl.evaluation.scoring import readable
+from keras_mtl.files import short_name
 from keras_mtl.models.cost import model_cost
 from keras_mtl.table import aligned
 from keras_mtl.training.config import Config
@@ -98,7 +99,8 @@ def retraining_config(settings: PruneConfig, model: MultiTaskModel) -> Config:
         learning_rate=settings.learning_rate,
         resume=True,
         workdir=settings.workdir or (str(path.parent) if path.is_dir() else base.workdir),
-        name=settings.name or f"{path.resolve().name if path.is_dir() else path.stem}-{'-'.join(settings.keep)}",
+        name=settings.name
+        or short_name(f"{path.resolve().name if path.is_dir() else path.stem}-{'-'.join(settings.keep)}"),
     )
 
 

@@ -10,6 +10,7 @@ from keras_mtl.errors import UserError
 from keras_mtl.models.multitask import MultiTaskModel, add_head
 from keras_mtl.models.objectives import TaskOutput
 from keras_mtl.models.resnet import is_stage
+from keras_mtl.names import check_names
 from keras_mtl.tasks import Task
 
 
@@ -85,6 +86,7 @@ def add_branch(
     """
     if task.name in _outputs(model):
         raise UserError(f"The model has a branch for {task.name!r} already: remove it first")
+    check_names({**model.tasks, task.name: task} if isinstance(model, MultiTaskModel) else {task.name: task})
     everything = keras.Model(model.input, {**_outputs(model), "": _layer(model, at).output})
     copy = _clone(everything, model.name)
     branch = add_head(copy.get_layer(at).output, task, hidden=hidden, dropout=dropout, seed=seed)

@@ -14,7 +14,9 @@ from keras_mtl.models.heads import head_of
 from keras_mtl.models.objectives import METRICS, TaskMetric, TaskOutput
 from keras_mtl.models.resnet import build_trunk
 from keras_mtl.models.task_losses import TaskLosses
+from keras_mtl.names import check_names
 from keras_mtl.tasks import Task
+from keras_mtl.values import SEEDS, is_seed
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -256,6 +258,9 @@ def build_model(
     """
     if not isinstance(tasks, Mapping):
         tasks = tasks_module.select_tasks(tuple(tasks))
+    check_names(tasks)
+    if not is_seed(seed):
+        raise UserError(f"seed must be a whole number from 0 to {SEEDS - 1}. Received: {seed!r}")
     policy = keras.config.dtype_policy()
     if precision is not None:
         keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
@@ -265,7 +270,9 @@ def build_model(
         places = {**dict.fromkeys(tasks, "pool"), **(branch_at or {})}
         _check_places(places, tasks, trunk)
         outputs = {
-            task.name: add_head(trunk[places[task.name]], task, hidden=hidden, dropout=dropout, seed=seed + number)
+            task.name: add_head(
+                trunk[places[task.name]], task, hidden=hidden, dropout=dropout, seed=(seed + number) % SEEDS
+            )
             for number, task in enumerate(tasks.values(), start=1)
         }
         return MultiTaskModel(inputs, outputs, name="multitask_resnet")
@@ -293,7 +300,9 @@ def add_head(features, task: Task, *, hidden: int = 0, dropout: float = 0.0, see
         The output tensor, float32 `[batch, units]`.
     """
     if len(features.shape) == 4:
-        features = keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"{task.name}_pool")(features)
+        features = keras.layers.GlobalAveragePooling2D("channels_last", dtype="float32", name=f"{task.name}_pool")(
+            features
+        )
     if hidden:
         features = keras.layers.Dense(
             hidden,

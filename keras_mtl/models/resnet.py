@@ -69,8 +69,9 @@ def build_trunk(
     _check(inputs, width, blocks, stem)
     make = _Layers(seed, dtype)
     x = keras.layers.Rescaling(
-        scale=[1 / (255 * std) for std in PIXEL_STD],
-        offset=[-mean / std for mean, std in zip(PIXEL_MEAN, PIXEL_STD, strict=True)],
+        # With all axes of an image, so that Keras takes the last for the channels whatever its settings say.
+        scale=[[[1 / (255 * std) for std in PIXEL_STD]]],
+        offset=[[[-mean / std for mean, std in zip(PIXEL_MEAN, PIXEL_STD, strict=True)]]],
         dtype="float32",
         name="pixels",
     )(inputs)
@@ -83,7 +84,7 @@ def build_trunk(
             stride = 2 if number > 1 and block == 1 else 1
             x = _block(make, x, filters, stride, name, end=f"stage{number}" if block == count else f"{name}_relu2")
         stages[f"stage{number}"] = x
-    stages["pool"] = keras.layers.GlobalAveragePooling2D(dtype="float32", name="pool")(x)
+    stages["pool"] = keras.layers.GlobalAveragePooling2D("channels_last", dtype="float32", name="pool")(x)
     return stages
 
 
@@ -111,12 +112,13 @@ class _Layers:
     def conv(self, x, filters: int, size: int, stride: int, name: str):
         # Keras' "same" pads one pixel less at the top left where the stride is 2: torch pads both sides.
         if size > 1 and stride > 1:
-            x = keras.layers.ZeroPadding2D(size // 2, dtype=self.dtype, name=f"{name}_pad")(x)
+            x = keras.layers.ZeroPadding2D(size // 2, "channels_last", dtype=self.dtype, name=f"{name}_pad")(x)
         return Conv2D(
             filters,
             size,
             strides=stride,
             padding="same" if stride == 1 else "valid",
+            data_format="channels_last",
             use_bias=False,
             kernel_initializer=keras.initializers.VarianceScaling(
                 2.0, "fan_out", "untruncated_normal", seed=zlib.crc32(f"{self.seed}/{name}".encode())
@@ -139,8 +141,8 @@ def _stem(make: _Layers, x, width: int, stem: str):
     x = make.norm(make.conv(x, width, 7, 2, "stem_conv"), "stem_bn")
     x = make.relu(x, "stem_relu")
     # No activation is below 0 here, so a border of zeros never wins: the same as torch's border of -inf.
-    x = keras.layers.ZeroPadding2D(1, dtype=make.dtype, name="stem_pad")(x)
-    return keras.layers.MaxPooling2D(3, strides=2, dtype=make.dtype, name="stem")(x)
+    x = keras.layers.ZeroPadding2D(1, "channels_last", dtype=make.dtype, name="stem_pad")(x)
+    return keras.layers.MaxPooling2D(3, 2, data_format="channels_last", dtype=make.dtype, name="stem")(x)
 
 
 def _block(make: _Layers, x, filters: int, stride: int, name: str, end: str):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.names import OUTPUTS
 from keras_mtl.photos import decode_photo
-from keras_mtl.serving.versions import SUFFIXES
 
 RETRIES = 5
 _SIGNATURE = "serve_bytes"
@@ -146,4 +146,4 @@ class ServingClient:
 def _suffix(name: str, outputs: Mapping[str, np.ndarray]) -> bool:
     """Whether an output says more about another."""
     owner, _, last = name.rpartition("_")
-    return owner in outputs and last in SUFFIXES
+    return owner in outputs and last in OUTPUTS

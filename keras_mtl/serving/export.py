@@ -12,12 +12,13 @@ import numpy as np
 
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, write_json
+from keras_mtl.names import check_names
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.formats import choose_formats
 from keras_mtl.serving.formats.base import FOLDER, Format
 from keras_mtl.serving.serving_config import write_serving_config
-from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, SUFFIXES, add_version, versions
+from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, add_version, versions
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
 
@@ -173,13 +174,10 @@ def describe(model, about: Mapping[str, Any]) -> dict:
     """What stands in tasks.json: tasks, inputs, outputs, versions, data, licences and limits, as plain data.
 
     Raises:
-        ValueError: a task is named like another output of another task.
+        ValueError: a task is named like an output of another task.
     """
     tasks = model.tasks
-    for name in tasks:
-        owner, _, suffix = name.rpartition("_")
-        if owner in tasks and suffix in SUFFIXES:
-            raise UserError(f"Task {name!r} is named like the {suffix} output of task {owner!r}: rename one.")
+    check_names(tasks)
     from keras_mtl.models.heads import head_of
     from keras_mtl.models.heads.base import BinsHead
 

@@ -15,8 +15,6 @@ MODEL_FILE = "saved_model.pb"
 DESCRIPTION_FILE = "assets.extra/tasks.json"
 FORMAT = 2
 """Of that file, and of the outputs it tells of."""
-SUFFIXES = ("class", "distribution", "interval")
-"""An output `<task>_<suffix>` says more about `<task>`."""
 
 
 def versions(folder: str | pathlib.Path) -> list[int]:

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from keras_mtl import tasks as tasks_module
 from keras_mtl.cli import flag
 from keras_mtl.errors import UserError
+from keras_mtl.files import short_name
+from keras_mtl.names import owner_of
 from keras_mtl.tasks import Task
+from keras_mtl.values import SEEDS, read_number
 
 DATA, MODEL, TRAINING, BALANCING, RUN = "Data", "Model", "Training", "Balancing", "Run folder and reports"
 
@@ -28,7 +31,9 @@ class Config:
         "What to predict, with commas between. One name makes a single-task net.",
         DATA,
     )
-    task_file: str = flag("", "YAML or JSON file that declares more tasks (name, kind, classes or range).", DATA)
+    task_file: str = flag(
+        "", "YAML or JSON file that declares more tasks (name, kind, classes or range).", DATA, path=True
+    )
     sources: tuple[str, ...] = flag(
         ("drawn",),
         "Where images and labels come from: TASK=KIND:PATH with commas between, TASK+TASK=… where one source "
@@ -41,12 +46,14 @@ class Config:
         "",
         "Folder that relative paths start from, and images in a CSV inside it; default: $KERAS_MTL_DATA, else here.",
         DATA,
+        path=True,
     )
     clean: str = flag(
         "",
         "Folder of a clean split, from keras_mtl.audit --write_clean: its ledger's images are left out. Empty: the "
         "splits as given.",
         DATA,
+        path=True,
     )
     image_size: int = flag(64, "Height and width in pixels that images are resized to.", DATA, low=32)
     validation_fraction: float = flag(
@@ -69,7 +76,9 @@ class Config:
         DATA,
         choices=("auto", "memory", "file", "none"),
     )
-    cache_dir: str = flag("", "Folder of decoded images; default: $KERAS_MTL_CACHE, else ~/.cache/keras_mtl.", DATA)
+    cache_dir: str = flag(
+        "", "Folder of decoded images; default: $KERAS_MTL_CACHE, else ~/.cache/keras_mtl.", DATA, path=True
+    )
     max_bad_share: float = flag(
         0.05, "Stop if more than this share of a source's records can't be used.", DATA, low=0.0, high=1.0
     )
@@ -104,6 +113,7 @@ class Config:
         "",
         "Initial weights: a run folder, a .keras file, or a ResNet-18 of torchvision (.pth) or timm (.safetensors).",
         MODEL,
+        path=True,
     )
 
     prune_from: str = flag(
@@ -111,6 +121,7 @@ class Config:
         "Trains what is left of the model of a run folder or a .keras file when the branches of all other tasks are "
         "removed, in place of a new net: keras_mtl.prune sets it. A task that --branch_at moves gets a fresh branch.",
         MODEL,
+        path=True,
     )
 
     epochs: int = flag(5, "Passes over the data (a smaller source repeats); 0 only makes the model.", TRAINING, low=0)
@@ -182,7 +193,9 @@ class Config:
         TRAINING,
         choices=("auto", "float32", "bfloat16"),
     )
-    seed: int = flag(0, "Decides all that is random: the same seed gives the same numbers.", TRAINING, low=0)
+    seed: int = flag(
+        0, "Decides all that is random: the same seed gives the same numbers.", TRAINING, low=0, high=SEEDS - 1
+    )
     best_by: str = flag(
         "val_skill",
         "Which validation figure chooses the model that is kept: val_skill (mean over tasks; 0 is the best constant "
@@ -192,7 +205,7 @@ class Config:
     early_stopping: bool = flag(False, "Stop when --best_by has not improved for --patience epochs.", TRAINING)
     patience: int = flag(5, "Epochs that --early_stopping waits.", TRAINING, low=1)
 
-    workdir: str = flag("runs", "Folder of the run folders.", RUN)
+    workdir: str = flag("runs", "Folder of the run folders.", RUN, path=True)
     name: str = flag("", "Name of the run folder; default: the tasks' names.", RUN)
     resume: bool = flag(True, "Go on from the last checkpoint where the run folder has one.", RUN)
     checkpoint_steps: int = flag(
@@ -203,7 +216,7 @@ class Config:
     @property
     def run_path(self) -> pathlib.Path:
         """The run folder."""
-        return pathlib.Path(self.workdir) / (self.name or "-".join(self.tasks))
+        return pathlib.Path(self.workdir).expanduser() / (self.name or short_name("-".join(self.tasks)))
 
     def selected_tasks(self) -> dict[str, Task]:
         """The tasks by name, with the heads that the settings choose.
@@ -213,11 +226,15 @@ class Config:
         """
         declared = tasks_module.read_task_file(self.task_file) if self.task_file else {}
         tasks = tasks_module.select_tasks(self.tasks, declared)
+        chosen: set[str] = set()
         for entry in self.heads:
             name, _, spec = entry.partition("=")
             head, *options = spec.split(":")
-            if name not in tasks or not head:
-                raise UserError(f"--heads takes TASK=HEAD with a task of {', '.join(tasks)}. Received: {entry!r}")
+            if name not in tasks or not head or name in chosen:
+                raise UserError(
+                    f"--heads takes TASK=HEAD once for each of {', '.join(tasks)} at most. Received: {entry!r}"
+                )
+            chosen.add(name)
             tasks[name] = dataclasses.replace(tasks[name], head=head, options=_pairs("--heads", options))
         return tasks
 
@@ -227,8 +244,12 @@ class Config:
         def only(entries, separator: str):
             return tuple(entry for entry in entries if entry.partition(separator)[0] in names)
 
-        is_common = self.best_by in ("val_skill", "val_loss")
-        is_kept = self.best_by.startswith(tuple(f"val_{name}_" for name in names))
+        best_by = self.best_by
+        owner = owner_of(best_by.removeprefix("val_"), self.tasks)
+        if owner is not None and owner not in names:
+            best_by = "val_skill"
+        elif len(names) == 1 and best_by == f"val_{owner}_loss":
+            best_by = "val_loss"  # Of a single output Keras gives only that one.
         return dataclasses.replace(
             self,
             tasks=tuple(names),
@@ -236,7 +257,7 @@ class Config:
             loss_weights=only(self.loss_weights, "="),
             branch_at=only(self.branch_at, ":"),
             mix=self.mix if isinstance(self.mix_of(), str) else ("size",),
-            best_by=self.best_by if is_common or is_kept else "val_skill",
+            best_by=best_by,
             weighting=self.weighting if len(names) > 1 else "ew",
             gradients=self.gradients if len(names) > 1 else "auto",
             log_conflict_every=self.log_conflict_every if len(names) > 1 else 0,
@@ -290,7 +311,9 @@ def _pairs(flag_name: str, entries) -> tuple[tuple[str, float], ...]:
     for entry in entries:
         name, _, value = entry.partition("=")
         try:
-            pairs.append((name, float(value)))
+            pairs.append((name, read_number(value)))
         except ValueError:
             raise UserError(f"{flag_name} takes NAME=NUMBER. Received: {entry!r}") from None
+        if [known for known, _ in pairs].count(name) > 1:
+            raise UserError(f"{flag_name} names {name!r} twice: {', '.join(entries)}")
     return tuple(pairs)

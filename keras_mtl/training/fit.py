@@ -67,6 +67,7 @@ def train(config: Config) -> RunFolder:
     precision, reason = choose_precision(config.precision)
     print(f"Precision: {precision} ({reason})" if not config.prune_from else f"Precision: that of {config.prune_from}")
     keras.utils.set_random_seed(config.seed)
+    keras.config.set_floatx("float32")  # Whatever Keras' own settings say: losses and figures are not to be halves.
     tf.config.experimental.enable_op_determinism()
     inputs = load_inputs(config, sources, tasks)
     guesses = guess_errors(tasks, inputs.validation)
@@ -225,4 +226,4 @@ def _check_same_data(run: RunFolder, facts: dict) -> None:
 def _with_data_dir(config: Config) -> Config:
     """The config with the folder that relative paths started from, so that flags.txt gives the run again."""
     folder = config.data_dir or os.environ.get("KERAS_MTL_DATA", "")
-    return dataclasses.replace(config, data_dir=os.path.abspath(folder) if folder else "")
+    return dataclasses.replace(config, data_dir=os.path.abspath(os.path.expanduser(folder)) if folder else "")

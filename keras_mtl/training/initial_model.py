@@ -14,6 +14,7 @@ from keras_mtl.models.weights import load_torch_weights, read_state_dict
 from keras_mtl.tasks import Task
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.values import SEEDS
 
 
 def initial_model(config: Config, tasks: Mapping[str, Task], precision: str) -> MultiTaskModel:
@@ -65,7 +66,9 @@ def pruned_model(trained: MultiTaskModel, config: Config, tasks: Mapping[str, Ta
     size = model.input_shape[1]
     if size != config.image_size:
         raise UserError(f"{config.prune_from} takes images of {size} pixels: give --image_size={size}")
-    return move_branches(model, config.branches(), hidden=config.hidden, dropout=config.dropout, seed=config.seed + 1)
+    return move_branches(
+        model, config.branches(), hidden=config.hidden, dropout=config.dropout, seed=(config.seed + 1) % SEEDS
+    )
 
 
 def load_trained(path: str, flag: str) -> MultiTaskModel:

@@ -41,7 +41,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).expanduser()
         self.flags_path = self.path / "flags.txt"
         self.manifest_path = self.path / "manifest.json"
         self.metrics_path = self.path / "metrics.json"
@@ -72,7 +72,7 @@ class RunFolder:
 
     def load_model(self):
         """The run's best model, not compiled."""
-        import keras
+        from keras_mtl.models import keras
 
         return keras.models.load_model(self.model_path, compile=False)
 
@@ -89,6 +89,8 @@ class RunFolder:
         Raises:
             UserError: the folder holds another training, or one that must not be resumed.
         """
+        if len(os.fsencode(self.path.name)) > 255:
+            raise UserError(f"A folder's name has 255 bytes at most: choose a shorter --name than {self.path.name!r}")
         if self.path.exists() and not self.flags_path.exists() and any(self.path.iterdir()):
             raise UserError(f"{self.path} exists and is no run folder: choose another --name or --workdir")
         if not self.checkpoints_path.exists() and not self.metrics_path.exists():

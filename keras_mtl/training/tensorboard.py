@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 from tensorboard.plugins.hparams import api as hparams
 
+from keras_mtl.names import owner_of
 from keras_mtl.tasks import Task
 
 SAMPLES = 6
@@ -117,7 +118,7 @@ def by_tag(figures: Mapping[str, float], tasks: Iterable[str]) -> dict[str, floa
     tasks = list(tasks)
     tags = {}
     for name, value in figures.items():
-        task = next((task for task in tasks if name.startswith(f"{task}_")), None)
+        task = owner_of(name, tasks)
         tags[name if task is None else f"{task}/{name[len(task) + 1 :]}"] = float(value)
     return tags
 

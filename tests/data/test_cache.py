@@ -55,6 +55,18 @@ def test_pixels_are_those_decoded_in_order(mode, photos, tmp_path):
     assert (tmp_path / "cache").exists() == (mode != "none")
 
 
+def test_a_source_of_many_tasks_has_an_entry_that_file_systems_take(photos, tmp_path):
+    photos.name = "csv_" + "_".join(f"an_attribute_of_faces_{number}" for number in range(40))
+    load(photos, tmp_path / "cache")
+    again = Photos(photos.root)
+    again.name = photos.name
+    load(again, tmp_path / "cache")
+    assert again.decoded == 0
+    again.name += "_more"
+    load(again, tmp_path / "cache")
+    assert again.decoded == 5
+
+
 def test_a_set_is_decoded_once_for_every_mode_and_process(photos, tmp_path):
     first, _ = load(photos, tmp_path)
     again, _ = load(Photos(photos.root), tmp_path, "file")

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import keras_mtl
 from keras_mtl.data.splits import SplitData
 from keras_mtl.evaluation.groups import groups_of
 from keras_mtl.evaluation.predictions import (
@@ -96,10 +95,3 @@ def test_class_names_that_look_like_something_else_stay_text(tmp_path, classes):
     write_predictions(frame, tmp_path / "p.csv")
     again = read_predictions(tmp_path / "p.csv", {"kind": task})
     assert labels_and_predictions(again, task)[0].tolist() == [0, 1]
-
-
-def test_two_columns_of_one_name_are_refused(data):
-    tasks = {"smile": Task("smile", "binary", classes=("predicted", "other"))}
-    model = keras_mtl.build_model(tasks, image_size=32, width=4, blocks=(1,))
-    with pytest.raises(ValueError, match="two columns 'smile_predicted'"):
-        predict_split(model, data)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_mtl.models.multitask import add_head
 from keras_mtl.models.resnet import build_trunk
+from keras_mtl.tasks import BUILT_IN
 
 
 def trunk(size: int | None = 32, channels: int = 3, **options) -> keras.Model:
@@ -39,6 +41,26 @@ def test_stages_have_resnets_shapes_and_end_in_layers_of_their_names(resnet18):
         "pool": (512,),
     }
     assert all(resnet18.get_layer(name).output is tensor for name, tensor in resnet18.output.items())
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+def test_keras_own_settings_change_nothing(stem, monkeypatch):
+    """As a Keras home with `"image_data_format": "channels_first"` in its keras.json sets them."""
+    images = pixels(32)
+    expected = trunk(width=8, blocks=(1, 1), stem=stem)(images)
+    keras.config.set_image_data_format("channels_first")
+    keras.config.set_epsilon(0.1)
+    try:
+        model = trunk(width=8, blocks=(1, 1), stem=stem)
+        branch = keras.Model(model.input, add_head(model.output["stage2"], BUILT_IN["age"]))
+        found, again = model(images), keras.Model.from_config(branch.get_config())
+    finally:
+        keras.config.set_image_data_format("channels_last")
+        keras.config.set_epsilon(1e-7)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+    formats = {layer.data_format for layer in again.layers if hasattr(layer, "data_format")}
+    assert formats == {"channels_last"} and again(images).shape == branch(images).shape
 
 
 def test_inner_layers_are_named_by_stage_and_block(resnet18):

@@ -13,12 +13,11 @@ import pytest
 import tensorflow as tf
 from exported_models import SIZE, TASKS, random_model
 
-from keras_mtl.models import build_model
 from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.export import export_model, export_run
 from keras_mtl.serving.signatures import with_precision
 from keras_mtl.serving.versions import add_version, resolve, versions
-from keras_mtl.tasks import BUILT_IN, Task
+from keras_mtl.tasks import Task
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
 
@@ -177,13 +176,6 @@ def test_bad_arguments_are_named(model, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         export_model(model, tmp_path, **arguments)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_two_outputs_of_one_name_are_refused(tmp_path):
-    clash = Task("smile_class", "binary", classes=("a", "b"))
-    model = build_model({"smile": BUILT_IN["smile"], "smile_class": clash}, image_size=SIZE, width=4, blocks=(1,))
-    with pytest.raises(ValueError, match="smile_class"):
-        export_model(model, tmp_path)
 
 
 def test_a_run_is_exported_under_its_name_with_its_sources(model, tmp_path, command):

@@ -14,6 +14,7 @@ from keras_mtl.data.source import Bad, Records, label_text
 from keras_mtl.data.utkface import parse_name
 from keras_mtl.files import printable
 from keras_mtl.tasks import Task
+from keras_mtl.values import number_of
 
 
 def split_facts(records: Records, pictures: Pictures, tasks: Mapping[str, Task], bad: Sequence[Bad]) -> dict:
@@ -87,7 +88,5 @@ def unseen_in_training(facts: Mapping[str, Mapping], task: str) -> list[str]:
 
 
 def _order(label: str) -> tuple[float, str]:
-    try:
-        return float(label), ""
-    except ValueError:
-        return math.inf, label
+    number = number_of(label)
+    return (math.inf, label) if number is None else (float(number), label)

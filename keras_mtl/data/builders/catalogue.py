@@ -210,7 +210,7 @@ _ENTRIES = (
         labels={
             "gender": Label("attributes/Male", {"False": "female", "True": "male"}),
             "smile": Label("attributes/Smiling", {"False": "not smiling", "True": "smiling"}),
-            **{name.lower(): Label(f"attributes/{name}", {"False": "0", "True": "1"}) for name in _CELEBA},
+            **{name.lower(): Label(f"attributes/{name}") for name in _CELEBA},
         },
         identity="identity/Identity_No",
         licence="non-commercial research only",

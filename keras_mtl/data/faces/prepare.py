@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
+from keras_mtl import cli
 from keras_mtl.cores import count_cores
 from keras_mtl.data.faces.crop_source import crop_source, group_columns
 from keras_mtl.data.faces.crops import Cropping
@@ -17,7 +18,7 @@ from keras_mtl.data.source import Source
 from keras_mtl.data.sources import GROUPS, parse_sources
 from keras_mtl.data.tabular import CsvSource
 from keras_mtl.errors import UserError
-from keras_mtl.files import write_csv
+from keras_mtl.files import short_name, write_csv
 from keras_mtl.table import aligned
 from keras_mtl.tasks import read_task_file, select_tasks
 
@@ -61,6 +62,9 @@ def prepare(
         check_installed()
     declared = read_task_file(task_file) if task_file else {}
     found = _find_sources(sources, data_dir, declared) + _find_folders(photos)
+    for source in found:
+        if detect and (clash := {"split", "identity"} & set(source.tasks)):
+            raise UserError(f"The list of crops has a column {min(clash)!r} of its own: give that task another name")
     if not found:
         raise UserError("No photos given: --sources=TASK=KIND:PATH or --photos=FOLDER")
     if format == "shards" and photos:
@@ -70,7 +74,7 @@ def prepare(
     entries: list[str] = []
     left_out: list[str] = []
     for source in found:
-        folder = pathlib.Path(out).expanduser() / source.name
+        folder = pathlib.Path(out).expanduser() / short_name(source.name)
         if detect:
             counts = crop_source(source, folder, cropping, jobs=jobs or count_cores(), load=load)
             rows.append((source.name, counts.photos, counts.crops, counts.no_face, counts.several, counts.bad))
@@ -145,5 +149,6 @@ def _summary(rows: list[tuple], left_out: list[str], entries: list[str], out: st
     if left_out:
         parts.append("\n".join(left_out))
     if entries:
-        parts.append(f"Train on it:\n  --sources='{','.join(entries)}'")
+        listed = cli.write_list(entries).replace("'", "'\\''")  # As a shell takes it.
+        parts.append(f"Train on it:\n  --sources='{listed}'")
     return "\n\n".join(parts)

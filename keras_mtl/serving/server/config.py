@@ -19,6 +19,7 @@ class ServeConfig:
         "Exported models, with commas between: a model's folder (saved_models/NAME), a version's folder, or a folder "
         "of models (saved_models).",
         MODELS,
+        path=True,
     )
     versions: str = flag("newest", "Which versions of a model to serve.", MODELS, choices=("newest", "all"))
     reload_seconds: float = flag(2.0, "How often to look for new versions; 0 for never.", MODELS, low=0.0)
