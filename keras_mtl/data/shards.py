@@ -64,7 +64,8 @@ def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
     examples = {}
     for split, some in records.items():
         # TFDS can't write a split without an example: the first good one is looked for, or all are found to be bad.
-        if next(iter(_Examples(source, split, some, found := [], features)), None):
+        found: list[Bad] = []
+        if next(iter(_Examples(source, split, some, found, features)), None):
             examples[split] = _Examples(source, split, some, bad, features)
         else:
             bad += found
