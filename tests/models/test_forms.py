@@ -121,7 +121,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("weighting", ["ew", "upgrad", "uw"])
+@pytest.mark.parametrize("weighting", ["ew", "upgrad"])
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_trains_as_dicts_by_task_do(form, weighting):
     compiled, fitted, compiled_by_task, fitted_by_task = FORMS[form]
@@ -150,7 +150,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("weighting", [None, "upgrad", "uw"])
+@pytest.mark.parametrize("weighting", [None, "upgrad"])
 def test_a_task_without_a_loss_is_not_trained_and_not_told(weighting):
     tasks = {**TASKS, "gender": BUILT_IN["gender"]}
     inputs = keras.Input([5])
