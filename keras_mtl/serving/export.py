@@ -78,7 +78,8 @@ def export_model(
 
     Raises:
         ValueError: an unknown precision or format, a name that is no folder name, two outputs of one name, an 8-bit
-            format without images, or a format whose outputs differ too much.
+            format without images, layers quantized in a way that can't be exported, or a format whose outputs differ
+            too much.
 
     Example:
         >>> export_model(model, "saved_models", name="faces")  # doctest: +SKIP
@@ -93,6 +94,7 @@ def export_model(
     chosen = choose_formats(formats)
     if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
         raise UserError(f"Format {calibrated[0]!r} learns its ranges from images, and there are none: see `images`")
+    _check_quantized(model, chosen)
     newest = folder / str(max(versions(folder), default=0))
     if _holds(newest, described, [one.name for one in chosen], score is not None):
         return newest
@@ -203,6 +205,17 @@ def describe(model, about: Mapping[str, Any]) -> dict:
         "limits": f"{DRAWN_LIMITS.format(tasks=', '.join(drawn_only))} {LIMITS}" if drawn_only else LIMITS,
         "versions": installed_versions(),
     }
+
+
+def _check_quantized(model, chosen: Sequence[Format]) -> None:
+    """Raises UserError where a layer is quantized (`model.quantize`) as the SavedModel or a format can't be."""
+    for layer in model.layers:
+        mode = layer.quantization_mode
+        if mode == "float8":
+            raise UserError(f"Layer {layer.name!r} is quantized to float8, which is for training: export it before")
+        unable = ", ".join(one.name for one in chosen if mode and not one.quantized)
+        if unable:
+            raise UserError(f"Layer {layer.name!r} is quantized to {mode}, which these formats can't hold: {unable}")
 
 
 def _holds(version: pathlib.Path, described: Mapping[str, Any], formats: Sequence[str], scored: bool) -> bool:
