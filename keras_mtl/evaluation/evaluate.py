@@ -14,12 +14,13 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.evaluation.predictions import Predictor, predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import read_json
-from keras_mtl.training.inputs import load_configured_split
+from keras_mtl.training.inputs import load_configured_split, tested_tasks
 from keras_mtl.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from keras_mtl.tasks import Task
     from keras_mtl.training.config import Config
 
 
@@ -43,7 +44,7 @@ def evaluate_run(
 
     Args:
         run: the run folder.
-        split: "train", "validation" or "test".
+        split: "train", "validation" or "test"; validation is taken where there is no test split.
         sources: other sources than the training's, in the form of its `--sources`.
         data_dir: the folder that their relative paths start from; empty for the training's.
         clean: the folder of a clean split; empty for the training's, if any.
@@ -62,14 +63,16 @@ def evaluate_run(
     """
     folder = RunFolder.trained(run)
     model, config = folder.load_model(), folder.config()
+    config = dataclasses.replace(
+        config,
+        sources=tuple(sources) or config.sources,
+        data_dir=data_dir or config.data_dir,
+        clean=clean or config.clean,
+    )
+    split = split_to_score(config, model.tasks, split, tell)
     result, frame, bad = evaluate_model(
         model,
-        dataclasses.replace(
-            config,
-            sources=tuple(sources) or config.sources,
-            data_dir=data_dir or config.data_dir,
-            clean=clean or config.clean,
-        ),
+        config,
         split,
         batch_size=batch_size,
         resamples=resamples,
@@ -82,6 +85,18 @@ def evaluate_run(
     folder.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **result}})
     tell(report(result, model.tasks, run=str(run), split=split))
     return result
+
+
+def split_to_score(config: Config, tasks: dict[str, Task], wanted: str, tell: Callable[[str], None]) -> str:
+    """The wanted split, or "validation" where no source has a test split; says so, and which tasks have none."""
+    if wanted != "test":
+        return wanted
+    tested = tested_tasks(config, tasks)
+    if not tested:
+        tell("There is no test split: scored on validation, by which the epoch was chosen")
+    elif missing := [task for task in tasks if task not in tested]:
+        tell(f"There is no test split for {', '.join(missing)}, which --split=validation scores")
+    return "test" if tested else "validation"
 
 
 def evaluate_model(

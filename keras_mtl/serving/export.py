@@ -140,7 +140,7 @@ def export_run(
         directory, name, fold, precision, formats: as for `export_model`. Formats are compared on the run's training
             images, and 8-bit ones learn their ranges from them.
         verify: whether to score the SavedModel and each format on a split, and time them.
-        split: which one.
+        split: which one; validation where there is no test split.
 
     Raises:
         ValueError: there is no run, it has no model yet, or its images can't be read where they are needed.
@@ -275,13 +275,16 @@ def _training_images(folder: RunFolder, model) -> np.ndarray:
 
 def _scorer(folder: RunFolder, model, split: str) -> Callable[[Backend], Mapping[str, Any]]:
     """What `export_model` takes as `score`: latency here, and each task's main metric on a split of the run's data."""
-    from keras_mtl.evaluation.evaluate import evaluate_model
+    from keras_mtl.evaluation.evaluate import evaluate_model, split_to_score
     from keras_mtl.evaluation.metrics import main_metric
     from keras_mtl.serving.verify import AsModel, measure_latency
 
+    config = folder.config()
+    split = split_to_score(config, model.tasks, split, print)
+
     def score(backend: Backend) -> dict[str, Any]:
         scored = AsModel(backend, model.tasks)
-        result, frame, _ = evaluate_model(scored, folder.config(), split, resamples=200)
+        result, frame, _ = evaluate_model(scored, config, split, resamples=200)
         metrics = {
             name: {main_metric(task).name: result["tasks"][name]["metrics"][main_metric(task).name]["value"]}
             for name, task in model.tasks.items()
