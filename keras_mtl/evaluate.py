@@ -1,6 +1,6 @@
 """Score a trained run on a split: metrics with bootstrap intervals, and every prediction.
 
-    python -m keras_mtl.evaluate --run=runs/NAME --split=test
+    python -m keras_mtl.evaluate --run=runs/NAME
 
 Prints a table and writes predictions/SPLIT.csv and metrics.json in the run folder.
 """
@@ -20,7 +20,12 @@ class EvaluateConfig:
     """The flags of `keras_mtl.evaluate`."""
 
     run: str = flag("", "The run folder, for instance runs/faces.", WHAT, path=True)
-    split: str = flag("test", "The split to score.", WHAT, choices=("train", "validation", "test"))
+    split: str = flag(
+        "test",
+        "The split to score; validation where there is no test split.",
+        WHAT,
+        choices=("train", "validation", "test"),
+    )
     sources: tuple[str, ...] = flag((), "Other data than the training's, in the form of its --sources.", WHAT)
     data_dir: str = flag("", "Folder that relative paths start from; default: the training's.", WHAT, path=True)
     clean: str = flag(

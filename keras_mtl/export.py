@@ -34,7 +34,12 @@ class ExportConfig:
         OTHERS,
     )
     verify: bool = flag(False, "Score and time the SavedModel and each format; prints a table.", OTHERS)
-    split: str = flag("test", "The split to score on.", OTHERS, choices=("test", "validation", "train"))
+    split: str = flag(
+        "test",
+        "The split to score on; validation where there is no test split.",
+        OTHERS,
+        choices=("test", "validation", "train"),
+    )
 
 
 def main(config: ExportConfig) -> None:

@@ -11,6 +11,7 @@ as it is.
 from __future__ import annotations
 
 import dataclasses
+import shlex
 
 from keras_mtl.cli import flag, run_command
 from keras_mtl.values import SEEDS
@@ -65,7 +66,11 @@ class PruneConfig:
     )
 
     workdir: str = flag("", "Folder of the run folders; default: that of --run.", RUN, path=True)
-    name: str = flag("", "Name of the run folder; default: that of --run and the tasks kept.", RUN)
+    name: str = flag(
+        "",
+        "Name of the run folder; default: that of --run, the tasks kept and how, faces-age-trunk-frozen say.",
+        RUN,
+    )
 
 
 def main(config: PruneConfig) -> None:
@@ -73,7 +78,7 @@ def main(config: PruneConfig) -> None:
 
     run = prune(config)
     print(f"The run is in {run.path}. Next:")
-    print(f"  python -m keras_mtl.export --run={run.path}")
+    print(f"  python -m keras_mtl.export --run={shlex.quote(str(run.path))}")
 
 
 def console() -> None:

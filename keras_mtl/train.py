@@ -9,6 +9,8 @@ A training that was stopped goes on with the same command. What comes of it is i
 
 from __future__ import annotations
 
+import shlex
+
 from keras_mtl.cli import run_command
 from keras_mtl.training.config import Config
 
@@ -17,9 +19,10 @@ def main(config: Config) -> None:
     from keras_mtl.training.fit import train
 
     run = train(config)
+    path = shlex.quote(str(run.path))
     print(f"The run is in {run.path}. Next:")
-    print(f"  python -m keras_mtl.evaluate --run={run.path}")
-    print(f"  python -m keras_mtl.export --run={run.path}")
+    print(f"  python -m keras_mtl.evaluate --run={path}")
+    print(f"  python -m keras_mtl.export --run={path}")
 
 
 def console() -> None:

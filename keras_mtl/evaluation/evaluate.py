@@ -16,7 +16,7 @@ from keras_mtl.evaluation.predictions import Predictor, predict_split, write_pre
 from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import printable, read_json
 from keras_mtl.names import check_names
-from keras_mtl.training.inputs import load_configured_split
+from keras_mtl.training.inputs import load_configured_split, tested_tasks
 from keras_mtl.training.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     import pandas as pd
 
+    from keras_mtl.tasks import Task
     from keras_mtl.training.config import Config
 
 
@@ -47,7 +48,7 @@ def evaluate_run(
 
     Args:
         run: the run folder.
-        split: "train", "validation" or "test".
+        split: "train", "validation" or "test"; validation is taken where there is no test split.
         sources: other sources than the training's, in the form of its `--sources`.
         data_dir: the folder that their relative paths start from; empty for the training's.
         clean: the folder of a clean split; empty for the training's, if any.
@@ -66,14 +67,16 @@ def evaluate_run(
     """
     folder = RunFolder.trained(run)
     model, config = folder.load_model(), folder.config()
+    config = dataclasses.replace(
+        config,
+        sources=tuple(sources) or config.sources,
+        data_dir=data_dir or config.data_dir,
+        clean=clean or config.clean,
+    )
+    split = split_to_score(config, model.tasks, split, tell)
     result, frame, bad = evaluate_model(
         model,
-        dataclasses.replace(
-            config,
-            sources=tuple(sources) or config.sources,
-            data_dir=data_dir or config.data_dir,
-            clean=clean or config.clean,
-        ),
+        config,
         split,
         batch_size=batch_size,
         resamples=resamples,
@@ -88,6 +91,18 @@ def evaluate_run(
     folder.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **result}})
     tell(report(result, model.tasks, run=str(run), split=split))
     return result
+
+
+def split_to_score(config: Config, tasks: dict[str, Task], wanted: str, tell: Callable[[str], None]) -> str:
+    """The wanted split, or "validation" where no source has a test split; says so, and which tasks have none."""
+    if wanted != "test":
+        return wanted
+    tested = tested_tasks(config, tasks)
+    if not tested:
+        tell("There is no test split: scored on validation, by which the epoch was chosen")
+    elif missing := [task for task in tasks if task not in tested]:
+        tell(f"There is no test split for {', '.join(missing)}, which --split=validation scores")
+    return "test" if tested else "validation"
 
 
 def evaluate_model(

@@ -99,9 +99,20 @@ def retraining_config(settings: PruneConfig, model: MultiTaskModel) -> Config:
         learning_rate=settings.learning_rate,
         resume=True,
         workdir=settings.workdir or (str(path.parent) if path.is_dir() else base.workdir),
-        name=settings.name
-        or short_name(f"{path.resolve().name if path.is_dir() else path.stem}-{'-'.join(settings.keep)}"),
+        name=settings.name or _default_name(path.resolve().name if path.is_dir() else path.stem, settings),
     )
+
+
+def _default_name(name: str, settings: PruneConfig) -> str:
+    """A name for each way to cut the same net, so that one can be tried after the other."""
+    ways = [f"at-{place.rpartition(':')[2]}" for place in settings.branch_at]
+    if settings.init == "scratch":
+        ways.append("scratch")
+    if settings.freeze != "none":
+        ways.append(f"{settings.freeze}-frozen")
+    if settings.epochs == 0:
+        ways.append("removed")
+    return short_name("-".join([name, *settings.keep, *ways]))
 
 
 def removal_summary(before: MultiTaskModel, after: MultiTaskModel) -> str:

@@ -82,8 +82,12 @@ def torch_name(layer_name: str) -> str | None:
 
 def _weights_of(layer, name: str, state_dict: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     is_convolution = isinstance(layer, keras.layers.Conv2D)
+    fields = ("weight",) if is_convolution else BATCH_NORMALIZATION
+    if len(layer.weights) != len(fields):
+        others = ", ".join(weight.name for weight in layer.weights)
+        raise UserError(f"Layer {layer.name} has other weights than a resnet18's ({others}): load before enable_lora")
     values = []
-    for field, weight in zip(("weight",) if is_convolution else BATCH_NORMALIZATION, layer.weights, strict=True):
+    for field, weight in zip(fields, layer.weights, strict=True):
         tensor = f"{name}.{field}"
         if tensor not in state_dict:
             raise UserError(f"The weights have no {tensor} for layer {layer.name}: not a resnet18, or of other blocks.")

@@ -1,4 +1,4 @@
-"""A client of TensorFlow Serving, and of `keras_mtl.serve`, by REST or gRPC."""
+"""A client of TensorFlow Serving, by REST or gRPC, and of `keras_mtl.serve`, which speaks REST."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ServingClient:
     """Asks a server for predictions of photos.
 
     Args:
-        address: "http://host:8501" or "https://…" for REST, "grpc://host:8500" for gRPC.
+        address: "http://host:8501" or "https://…" for REST, "grpc://host:8500" for TensorFlow Serving's gRPC.
         model: the model's name.
         version: a version; None for the newest.
         timeout: seconds that an answer may take.
@@ -46,6 +46,7 @@ class ServingClient:
                 f"Asking {kind} servers needs a package that is not installed: pip install 'keras_mtl[client]'"
             )
         self.address, self.model, self.version, self.timeout = address.rstrip("/"), model, version, timeout
+        self._only_output = ""
         self._outputs = self._by_grpc if kind == "grpc" else self._by_rest
 
     def outputs(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
@@ -83,15 +84,38 @@ class ServingClient:
         return entry
 
     def _by_rest(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
+        images = [{"b64": base64.b64encode(photo).decode()} for photo in photos]
+        columns = self._ask("outputs", "POST", ":predict", {"signature_name": _SIGNATURE, "inputs": images})
+        if not isinstance(columns, dict):
+            # A model with one output has it without its name.
+            columns = {self._name_of_only_output(): columns}
+        return {name: np.asarray(value) for name, value in columns.items()}
+
+    def _name_of_only_output(self) -> str:
+        """The name of the signature's one output, as the server's metadata have it."""
+        if self._only_output:
+            return self._only_output
+        metadata = self._ask("metadata", "GET", "/metadata")
+        try:
+            (name,) = metadata["signature_def"]["signature_def"][_SIGNATURE]["outputs"]
+        except (KeyError, TypeError, ValueError):
+            raise UserError(
+                f"{self.address} predicts one output of model {self.model!r} without its name, and its metadata don't "
+                f"name one output of {_SIGNATURE}: ask by grpc://, where outputs have names"
+            ) from None
+        # The newest version may be another one by the next time.
+        self._only_output = name if self.version is not None else ""
+        return name
+
+    def _ask(self, key: str, method: str, path: str, body: Mapping | None = None) -> Any:
+        """What stands under `key` in the server's answer about the model; it is asked again while it is busy."""
         import httpx
 
         version = "" if self.version is None else f"/versions/{self.version}"
-        url = f"{self.address}/v1/models/{self.model}{version}:predict"
-        images = [{"b64": base64.b64encode(photo).decode()} for photo in photos]
-        body = {"signature_name": _SIGNATURE, "inputs": images}
+        url = f"{self.address}/v1/models/{self.model}{version}{path}"
         for attempt in range(RETRIES):
             try:
-                answer = httpx.post(url, json=body, timeout=self.timeout)
+                answer = httpx.request(method, url, json=body, timeout=self.timeout)
             except httpx.TimeoutException:
                 raise UserError(f"{self.address} did not answer within {self.timeout:g} seconds") from None
             except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -104,16 +128,11 @@ class ServingClient:
             content = answer.json()
         except ValueError:
             content = {}
-        if answer.status_code != 200 or "outputs" not in content:
-            reason = content.get("error") or f"status {answer.status_code}"
+        content = content if isinstance(content, dict) else {}
+        if answer.status_code != 200 or key not in content:
+            reason = content.get("error") or f"no {key} in its answer, status {answer.status_code}"
             raise UserError(f"{self.address} does not predict with model {self.model!r}: {reason}")
-        columns = content["outputs"]
-        # A model with one output has it without its name.
-        return (
-            {name: np.asarray(value) for name, value in columns.items()}
-            if isinstance(columns, dict)
-            else {self.model: np.asarray(columns)}
-        )
+        return content[key]
 
     def _by_grpc(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
         from keras_mtl.quiet import import_tensorflow

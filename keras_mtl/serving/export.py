@@ -79,7 +79,8 @@ def export_model(
 
     Raises:
         ValueError: an unknown precision or format, a name that is no folder name, two outputs of one name, an 8-bit
-            format without images, or a format whose outputs differ too much.
+            format without images, layers quantized in a way that can't be exported, or a format whose outputs differ
+            too much.
 
     Example:
         >>> export_model(model, "saved_models", name="faces")  # doctest: +SKIP
@@ -94,6 +95,7 @@ def export_model(
     chosen = choose_formats(formats)
     if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
         raise UserError(f"Format {calibrated[0]!r} learns its ranges from images, and there are none: see `images`")
+    _check_quantized(model, chosen)
     newest = folder / str(max(versions(folder), default=0))
     if _holds(newest, described, [one.name for one in chosen], score is not None):
         return newest
@@ -139,7 +141,7 @@ def export_run(
         directory, name, fold, precision, formats: as for `export_model`. Formats are compared on the run's training
             images, and 8-bit ones learn their ranges from them.
         verify: whether to score the SavedModel and each format on a split, and time them.
-        split: which one.
+        split: which one; validation where there is no test split.
 
     Raises:
         ValueError: there is no run, it has no model yet, or its images can't be read where they are needed.
@@ -203,6 +205,17 @@ def describe(model, about: Mapping[str, Any]) -> dict:
     }
 
 
+def _check_quantized(model, chosen: Sequence[Format]) -> None:
+    """Raises UserError where a layer is quantized (`model.quantize`) as the SavedModel or a format can't be."""
+    for layer in model.layers:
+        mode = layer.quantization_mode
+        if mode == "float8":
+            raise UserError(f"Layer {layer.name!r} is quantized to float8, which is for training: export it before")
+        unable = ", ".join(one.name for one in chosen if mode and not one.quantized)
+        if unable:
+            raise UserError(f"Layer {layer.name!r} is quantized to {mode}, which these formats can't hold: {unable}")
+
+
 def _holds(version: pathlib.Path, described: Mapping[str, Any], formats: Sequence[str], scored: bool) -> bool:
     """Whether a version is an export of the same model with those formats, scored if that is asked for."""
     if not (version / DESCRIPTION_FILE).is_file():
@@ -260,13 +273,16 @@ def _training_images(folder: RunFolder, model) -> np.ndarray:
 
 def _scorer(folder: RunFolder, model, split: str) -> Callable[[Backend], Mapping[str, Any]]:
     """What `export_model` takes as `score`: latency here, and each task's main metric on a split of the run's data."""
-    from keras_mtl.evaluation.evaluate import evaluate_model
+    from keras_mtl.evaluation.evaluate import evaluate_model, split_to_score
     from keras_mtl.evaluation.metrics import main_metric
     from keras_mtl.serving.verify import AsModel, measure_latency
 
+    config = folder.config()
+    split = split_to_score(config, model.tasks, split, print)
+
     def score(backend: Backend) -> dict[str, Any]:
         scored = AsModel(backend, model.tasks)
-        result, frame, _ = evaluate_model(scored, folder.config(), split, resamples=200)
+        result, frame, _ = evaluate_model(scored, config, split, resamples=200)
         metrics = {
             name: {main_metric(task).name: result["tasks"][name]["metrics"][main_metric(task).name]["value"]}
             for name, task in model.tasks.items()

@@ -7,9 +7,12 @@ import collections
 import keras
 import numpy as np
 
+from keras_mtl.models.lora import merge_lora
+
 
 def fold_batch_normalization(model: keras.Model) -> keras.Model:
-    """A copy of the model without BatchNormalization; its convolutions carry the scale and a bias instead.
+    """A copy of the model without BatchNormalization; its convolutions carry the scale and a bias instead, and LoRA's
+    part, if any.
 
     In inference mode a BatchNormalization is `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, which is
     linear, and so is the convolution that gives x: the kernel times `gamma / sqrt(variance + epsilon)` with
@@ -27,6 +30,7 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
         Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
         Inference, 2018, section 3.2: https://arxiv.org/abs/1712.05877
     """
+    model = merge_lora(model)
     convolutions = _foldable(model)  # by the name of the BatchNormalization that follows
     biased = {convolution.name for convolution in convolutions.values()}
 

@@ -108,8 +108,11 @@ def class_names(tasks: Mapping[str, Task], outputs: Mapping[str, tf.Tensor]) -> 
 
 
 def with_precision(model, policy: str):
-    """The same model, with the same weights, whose layers all compute in `policy`; itself if they do already."""
-    if all(layer.dtype_policy.name == policy for layer in model.layers):
+    """The same model, with the same weights, whose layers all compute in `policy`; itself if they do already.
+
+    Quantized layers stay quantized, with `policy` for the rest of what they do.
+    """
+    if all(layer.compute_dtype == layer.variable_dtype == policy for layer in model.layers):
         return model
     config = _replace_policies(model.get_config(), policy)
     converted = type(model).from_config(config)
@@ -117,10 +120,14 @@ def with_precision(model, policy: str):
     return converted
 
 
+_POLICY_FIELDS = {"DTypePolicy": "name", "QuantizedDTypePolicy": "source_name"}
+
+
 def _replace_policies(config, policy: str):
     if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy":
-            return {**config, "config": {**config["config"], "name": policy}}
+        field = _POLICY_FIELDS.get(config.get("class_name", ""))
+        if field is not None:
+            return {**config, "config": {**config["config"], field: policy}}
         return {key: _replace_policies(value, policy) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
         return type(config)(_replace_policies(value, policy) for value in config)

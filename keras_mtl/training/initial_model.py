@@ -9,6 +9,7 @@ import keras
 
 from keras_mtl.errors import UserError
 from keras_mtl.models.branches import freeze, move_branches, remove_branches
+from keras_mtl.models.lora import merge_lora
 from keras_mtl.models.multitask import MultiTaskModel, build_model
 from keras_mtl.models.weights import load_torch_weights, read_state_dict
 from keras_mtl.tasks import Task
@@ -72,7 +73,7 @@ def pruned_model(trained: MultiTaskModel, config: Config, tasks: Mapping[str, Ta
 
 
 def load_trained(path: str, flag: str) -> MultiTaskModel:
-    """The model of a run folder or a `.keras` file, not compiled.
+    """The model of a run folder or a `.keras` file, not compiled; its LoRA, if any, is merged.
 
     Args:
         path: the run folder or file.
@@ -92,7 +93,7 @@ def load_trained(path: str, flag: str) -> MultiTaskModel:
         raise UserError(f"{source} can't be loaded: {str(error).splitlines()[0]}") from None
     if not isinstance(model, MultiTaskModel):
         raise UserError(f"{source} holds no multitask model of keras_mtl, but a {type(model).__name__}")
-    return model
+    return merge_lora(model)
 
 
 def initialise(model: MultiTaskModel, path: str) -> str:

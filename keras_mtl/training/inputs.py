@@ -52,11 +52,13 @@ def available_split(config: Config, tasks: dict[str, Task], wanted: str) -> str:
     Raises:
         UserError: a source that can't be used.
     """
-    if wanted != "test":
-        return wanted
+    return wanted if wanted != "test" or tested_tasks(config, tasks) >= set(tasks) else "validation"
+
+
+def tested_tasks(config: Config, tasks: dict[str, Task]) -> set[str]:
+    """The tasks that a source with a test split labels. Raises UserError for a source that can't be used."""
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
-    tested = {task for source in sources if "test" in source.splits() for task in source.tasks}
-    return "test" if tested >= set(tasks) else "validation"
+    return {task for source in sources if "test" in source.splits() for task in source.tasks}
 
 
 def load_inputs(config: Config, sources: Sequence[Source], tasks: Iterable[str]) -> Inputs:

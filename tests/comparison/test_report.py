@@ -83,7 +83,7 @@ def test_the_report_has_every_section_and_row(report, results):
     assert "Do not use it to decide anything about a person" in seen
     assert page.count("data:image/jpeg;base64,") == 3 * 2 * 6
     for cell in results.cells:
-        assert f"--flagfile={cell.run.flags_path} --name=again" in seen
+        assert f"--flagfile={cell.run.flags_path} --name={cell.run.path.name}-again" in seen
 
 
 def test_the_tables_numbers_are_those_of_the_table(report, results):

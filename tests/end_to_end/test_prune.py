@@ -12,7 +12,7 @@ import keras_mtl
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import load_split
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.pruning import prune
+from keras_mtl.evaluation.pruning import prune, retraining_config
 from keras_mtl.prune import PruneConfig
 from keras_mtl.training import RunFolder
 
@@ -140,3 +140,17 @@ def test_every_mistake_is_met_before_anything_is_written(trained_run, settings, 
     with pytest.raises(UserError, match=re.escape(message)) as caught:
         prune(PruneConfig(**given))
     assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_each_way_to_cut_the_same_net_has_a_name_of_its_own(trained_run):
+    model = RunFolder.trained(trained_run).load_model()
+    ways = {
+        "tiny-age": {},
+        "tiny-age-trunk-frozen": {"freeze": "trunk"},
+        "tiny-age-removed": {"epochs": 0},
+        "tiny-age-at-stage2-scratch": {"branch_at": ("age:stage2",), "init": "scratch"},
+        "mine": {"freeze": "trunk", "name": "mine"},
+    }
+    for name, settings in ways.items():
+        settings = PruneConfig(run=str(trained_run), keep=("age",), **settings)
+        assert retraining_config(settings, model).name == name

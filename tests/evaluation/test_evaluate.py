@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pandas as pd
 import pytest
 
-from keras_mtl.evaluation.evaluate import evaluate_run
+from keras_mtl.evaluation.evaluate import evaluate_run, split_to_score
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
 
@@ -117,3 +118,16 @@ def test_command_answers_a_wrong_split_and_a_missing_run_in_one_line(command, tm
     assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1 and "test" in wrong.stderr
     missing = command("evaluate", f"--run={tmp_path / 'x'}", check=False)
     assert missing.returncode == 2 and "no run folder" in missing.stderr
+
+
+def test_without_a_test_split_validation_is_scored_and_it_is_said(run, tmp_path, capsys):
+    sources = ["age+smile=csv:faces/train.csv"]
+    result = evaluate_run(run.path, sources=sources, resamples=20)
+    printed = capsys.readouterr().out
+    assert "There is no test split: scored on validation" in printed and "split 'validation'" in printed
+    assert json.loads(run.metrics_path.read_text())["validation"]["images"] == result["images"] > 0
+    assert not (run.predictions_path / "test.csv").exists()
+    config = dataclasses.replace(run.config(), sources=("age=csv:faces/train.csv", "smile=csv:faces/{split}.csv"))
+    assert split_to_score(config, config.selected_tasks(), "test", print) == "test"
+    assert "no test split for age" in capsys.readouterr().out
+    assert split_to_score(config, config.selected_tasks(), "train", print) == "train"

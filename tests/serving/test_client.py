@@ -98,14 +98,16 @@ def answering(*answers):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            requests.append((self.path, json.loads(body)))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            requests.append((self.path, json.loads(body or "null")))
             status, headers, content = left.pop(0)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
+
+        do_GET = do_POST
 
         def log_message(self, *_):
             pass
@@ -133,4 +135,30 @@ def test_rest_requests_have_tensorflow_servings_form_and_are_repeated_when_it_sa
     assert body["signature_name"] == "serve_bytes" and list(body["inputs"][0]) == ["b64"]
     wrong = (400, {}, b'{"error": "no such signature"}')
     with answering(wrong) as (address, _), pytest.raises(UserError, match="no such signature"):
+        ServingClient(address, "faces").predict_bytes([encoded()])
+
+
+def metadata(*outputs):
+    signature = {"inputs": {"images": {}}, "outputs": dict.fromkeys(outputs, {}), "method_name": ""}
+    told = {"signature_def": {"signature_def": {"serve_bytes": signature, "other": {"outputs": {"x": {}}}}}}
+    return 200, {}, json.dumps({"model_spec": {"name": "faces"}, "metadata": told}).encode()
+
+
+def test_the_one_output_that_rest_does_not_name_has_its_own_name():
+    alone = (200, {}, b'{"outputs": [31.5]}')
+    with answering(alone, metadata("age"), alone) as (address, requests):
+        client = ServingClient(address, "faces", version=2)
+        assert client.predict_bytes([encoded()]) == client.predict_bytes([encoded()]) == [{"age": 31.5}]
+    assert [path for path, _ in requests][1:] == ["/v1/models/faces/versions/2/metadata", requests[0][0]]
+    # The newest version may be another model by the next call.
+    with answering(alone, metadata("age"), alone, metadata("years")) as (address, requests):
+        client = ServingClient(address, "faces")
+        assert [client.predict_bytes([encoded()]) for _ in range(2)] == [[{"age": 31.5}], [{"years": 31.5}]]
+    for told in (metadata(), metadata("age", "smile"), (200, {}, b'{"metadata": []}')):
+        with answering(alone, told) as (address, _), pytest.raises(UserError, match="name one output of serve_bytes"):
+            ServingClient(address, "faces").predict_bytes([encoded()])
+    with (
+        answering(alone, (404, {}, b'{"error": "no metadata here"}')) as (address, _),
+        pytest.raises(UserError, match="no metadata here"),
+    ):
         ServingClient(address, "faces").predict_bytes([encoded()])

@@ -13,6 +13,8 @@ import pytest
 import tensorflow as tf
 from exported_models import SIZE, TASKS, random_model
 
+from keras_mtl.errors import UserError
+from keras_mtl.models import build_model
 from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.export import export_model, export_run
 from keras_mtl.serving.signatures import with_precision
@@ -21,6 +23,7 @@ from keras_mtl.tasks import Task
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
 
+IMAGES = np.random.default_rng(7).integers(0, 256, (4, SIZE, SIZE, 3), np.uint8)
 # Loads and calls a SavedModel as a stranger would: with TensorFlow alone, in an empty folder.
 STRANGER = """
 import sys, numpy as np, tensorflow as tf
@@ -176,6 +179,33 @@ def test_bad_arguments_are_named(model, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         export_model(model, tmp_path, **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+@pytest.mark.parametrize("fold", [True, False])
+def test_layers_with_lora_and_in_8_bits_are_exported_as_they_predict(tmp_path, fold):
+    net, without = (build_model(TASKS, image_size=SIZE, width=4, blocks=(1, 1), seed=1) for _ in range(2))
+    random = np.random.default_rng(3)
+    for name in ("stage2_block1_conv1", "smile_logits"):
+        layer = net.get_layer(name)
+        layer.enable_lora(2)
+        layer.lora_kernel_a.assign(random.normal(0, 0.5, layer.lora_kernel_a.shape))
+        layer.lora_kernel_b.assign(random.normal(0, 0.5, layer.lora_kernel_b.shape))
+    logits, plain = (model.predict(IMAGES, verbose=0) for model in (net, without))
+    assert all(np.abs(values - plain[name]).max() > 0.01 for name, values in logits.items())
+    net.get_layer("emotion_logits").quantize("int8")
+    folder = export_model(net, tmp_path, fold=fold)
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    outputs = {name: value.numpy() for name, value in signature(tf.constant(IMAGES)).items()}
+    for name, values in expected(net, IMAGES).items():
+        # In 8 bits a value that lies between two may become either.
+        np.testing.assert_allclose(outputs[name], values, atol=5e-3 if name == "emotion" else 1e-4, err_msg=name)
+    with pytest.raises(UserError, match="'emotion_logits' is quantized to int8, .* can't hold: litert"):
+        export_model(net, tmp_path, formats=["litert"])
+    net = random_model()
+    net.get_layer("emotion_logits").quantize("float8")
+    with pytest.raises(UserError, match="'emotion_logits' is quantized to float8"):
+        export_model(net, tmp_path)
 
 
 def test_a_run_is_exported_under_its_name_with_its_sources(model, tmp_path, command):

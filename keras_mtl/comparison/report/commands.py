@@ -42,7 +42,7 @@ def _flags(config: CompareConfig) -> str:
 
 def _command(cell: Cell) -> str:
     flags = shlex.quote(str(cell.run.flags_path))
-    return f"python -m keras_mtl.train --flagfile={flags} --name=again"
+    return f"python -m keras_mtl.train --flagfile={flags} --name={shlex.quote(cell.run.path.name + '-again')}"
 
 
 def _runs(context: Context) -> HtmlTable:

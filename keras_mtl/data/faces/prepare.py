@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
+import shlex
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
@@ -49,7 +50,7 @@ def prepare(
         load: as for `crop_source`.
 
     Returns:
-        What was done, in words: a table of the photos, and the sets as `--sources` takes them.
+        What was done, in words: a table of the photos, and the command that trains on the sets.
 
     Raises:
         UserError: settings that contradict each other or `out`, or a source that isn't there.
@@ -85,7 +86,9 @@ def prepare(
         if source.tasks:
             kind = "shards" if format == "shards" else "csv"
             entries.append(f"{'+'.join(source.tasks)}={kind}:{path}")
-    return _summary(rows if detect else [], left_out, entries, out)
+    flags = {"data_dir": data_dir, "task_file": task_file}
+    more = [f"--{name}={shlex.quote(value)}" for name, value in flags.items() if value]
+    return _summary(rows if detect else [], left_out, entries, more, out)
 
 
 def _find_sources(entries: Sequence[str], data_dir: str, declared: dict) -> list[Source]:
@@ -138,7 +141,7 @@ def _shown(path: pathlib.Path, base: str) -> str:
     return str(path.relative_to(start) if path.is_relative_to(start) else path)
 
 
-def _summary(rows: list[tuple], left_out: list[str], entries: list[str], out: str) -> str:
+def _summary(rows: list[tuple], left_out: list[str], entries: list[str], more: list[str], out: str) -> str:
     parts = []
     if rows:
         parts.append(aligned(rows, right=range(1, 6)))
@@ -149,6 +152,8 @@ def _summary(rows: list[tuple], left_out: list[str], entries: list[str], out: st
     if left_out:
         parts.append("\n".join(left_out))
     if entries:
+        tasks = dict.fromkeys(task for entry in entries for task in entry.partition("=")[0].split("+"))
         listed = cli.write_list(entries).replace("'", "'\\''")  # As a shell takes it.
-        parts.append(f"Train on it:\n  --sources='{listed}'")
+        words = ["python -m keras_mtl.train", f"--tasks={','.join(tasks)}", *more, f"--sources='{listed}'"]
+        parts.append(f"Train on it:\n  {' '.join(words)}")
     return "\n\n".join(parts)

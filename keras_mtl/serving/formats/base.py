@@ -26,6 +26,7 @@ class Format:
         suffix: of the file.
         packages: what must be installed to write it.
         calibrated: whether it needs images to see how large the values in the net become.
+        quantized: whether it can tell of layers that `model.quantize("int8")` made.
         limit: how far, in the mean over images, an output may be from the SavedModel's, as a share of its range.
     """
 
@@ -33,6 +34,7 @@ class Format:
     suffix: ClassVar[str]
     packages: ClassVar[Sequence[str]]
     calibrated: ClassVar[bool] = False
+    quantized: ClassVar[bool] = True
     limit: ClassVar[float]
 
     @property

@@ -20,6 +20,7 @@ class LiteRt(Format):
     name = "litert"
     suffix = ".tflite"
     packages = ("ai_edge_litert",)
+    quantized = False  # Its converter has no product of integers as Keras writes it.
     limit = 1e-5
 
     def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:

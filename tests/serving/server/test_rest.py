@@ -103,7 +103,8 @@ def test_a_model_with_one_output_gives_bare_values(tmp_path):
         from_client = ServingClient(address, "one").predict_bytes([png(image) for image in IMAGES])
     assert all(isinstance(value, float) for value in rows)
     assert rows == pytest.approx(column) and len(rows) == 3
-    assert [list(entry.values())[0] for entry in from_client] == pytest.approx(rows)
+    assert [list(entry) for entry in from_client] == [["age"]] * 3
+    assert [entry["age"] for entry in from_client] == pytest.approx(rows)
 
 
 def test_status_and_metadata(address, signatures):
