@@ -16,10 +16,10 @@ from keras_mtl.training.config import Config
 
 LEAST = 10e9
 """FLOPs of a training step below which the trial costs more than the faster arithmetic can save."""
-MOST = 60e9
+MOST = 25e9
 """FLOPs of a step of the trial: with larger ones it takes a smaller batch."""
 TURNS = 5
-SECONDS = 8.0
+SECONDS = 4.0
 """After so many no further turn begins, from the third on."""
 
 
