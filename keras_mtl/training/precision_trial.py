@@ -48,7 +48,7 @@ def ratio_of_turns(first: Callable[[], object], second: Callable[[], object]) ->
     for step in steps:  # traced, and oneDNN's kernels made
         step()
         step()
-    ratios = []
+    ratios: list[float] = []
     started = time.perf_counter()
     while len(ratios) < TURNS and (len(ratios) < 3 or time.perf_counter() - started < SECONDS):
         order = (0, 1) if len(ratios) % 2 else (1, 0)
