@@ -5,7 +5,8 @@
 
 ResNet-18 with three heads, AdamW, batches of noise in memory. Training is a whole step: forward, losses,
 backward, optimizer (and metrics, in ours). Inference is a call of the exported SavedModel, with everything that
-users get from it, against torch's best of eager, BatchNormalization folded, and traced.
+users get from it, against torch's best of eager, BatchNormalization folded, traced, and compiled (torch.compile,
+which needs g++; in training too).
 
 Each library runs in its own process and they take turns, A B A B, on the same seconds of a machine that others
 may be using: a ratio is the median over pairs of turns, with the lowest and the highest beside it. torch's

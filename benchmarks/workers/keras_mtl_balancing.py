@@ -20,7 +20,7 @@ from turns import serve, throughput
 import keras_mtl
 from keras_mtl.optimizers import AdamW
 from keras_mtl.tasks import Task, select_tasks
-from keras_mtl.training.precision import choose_precision
+from keras_mtl.training.precision import has_bfloat16, read_cpu_info
 
 KEPT = 8  # Steps kept ready: each holds a net, its optimizer's state and a graph.
 
@@ -71,7 +71,7 @@ def training_step(
 def answer(request: dict) -> dict:
     if request["what"] == "about":
         versions = [f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "keras")]
-        return {"versions": versions, "bfloat16": choose_precision("auto")[0] == "bfloat16"}
+        return {"versions": versions, "bfloat16": has_bfloat16(read_cpu_info())}
     names = ("tasks", "labels", "method", "gradients", "precision", "size", "batch", "width")
     step = training_step(*(request[name] for name in names))
     if request["what"] == "memory":

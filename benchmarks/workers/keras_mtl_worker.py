@@ -19,7 +19,7 @@ from turns import serve, throughput
 
 import keras_mtl
 from keras_mtl.optimizers import AdamW
-from keras_mtl.training.precision import choose_precision
+from keras_mtl.training.precision import has_bfloat16, read_cpu_info
 
 LABELS = {"age": 120, "gender": 1, "smile": 1}  # the highest label of each task
 
@@ -67,7 +67,7 @@ def inference_step(size: int, count: int, precision: str):
 def answer(request: dict) -> dict:
     if request["what"] == "about":
         versions = [f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "keras")]
-        return {"versions": versions, "bfloat16": choose_precision("auto")[0] == "bfloat16", "settings": [""]}
+        return {"versions": versions, "bfloat16": has_bfloat16(read_cpu_info()), "settings": [""]}
     make = training_step if request["what"] == "training" else inference_step
     step = make(request["size"], request["batch"], request["precision"])
     return {"images_per_second": throughput(step, request["batch"], request["seconds"])}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
+import shutil
 
 import numpy as np
 import torch
@@ -17,9 +18,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from turns import serve, throughput
 
 UNITS = {"age": 121, "gender": 1, "smile": 1}  # logits of each head, as keras_mtl has them
+# torch.compile makes its kernels with a C++ compiler.
+COMPILED = ["channels_last, compiled"] if shutil.which("g++") else []
 SETTINGS = {
-    "training": ["contiguous", "channels_last"],
-    "inference": ["channels_last", "channels_last, BN folded", "channels_last, BN folded, traced"],
+    "training": ["contiguous", "channels_last", *COMPILED],
+    "inference": ["channels_last", "channels_last, BN folded", "channels_last, BN folded, traced", *COMPILED],
 }
 
 
@@ -70,10 +73,11 @@ def training_step(size: int, count: int, precision: str, setting: str):
     net = Net().train().to(memory_format=memory_format(setting))
     optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=0.01, fused=True)
     pixels, labels = batch(size, count, setting)
+    forward = torch.compile(net) if "compiled" in setting else net
 
     def step():
         with autocast(precision):
-            logits = net(pixels)
+            logits = forward(pixels)
         loss = loss_of(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -98,6 +102,8 @@ def inference_step(size: int, count: int, precision: str, setting: str):
             for _ in range(2):  # torch optimises at the first calls
                 traced(pixels)
         net = traced
+    if "compiled" in setting:
+        net = torch.compile(net)
 
     @torch.inference_mode()
     def step():

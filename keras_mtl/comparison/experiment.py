@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pathlib
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from keras_mtl.evaluation.evaluate import evaluate_run
 from keras_mtl.files import read_json, replacing, write_json
 from keras_mtl.models.cost import Cost
 from keras_mtl.training.inputs import available_split, load_inputs
+from keras_mtl.training.precision import choose_precision
+from keras_mtl.training.run_folder import RunFolder
 
 
 def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table:
@@ -53,6 +56,7 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     if folder.exists() and not (folder / CELLS).exists() and any(folder.iterdir()):
         raise UserError(f"{folder} exists and is no comparison: choose another --name or --workdir")
     split = available_split(config, tasks, config.split)
+    config = dataclasses.replace(config, precision=_precision(config, tasks, folder / CELLS, tell))
     cells = plan(config, _lengths(config, tasks))
     with replacing(folder / "flags.txt") as beside:
         beside.write_text(cli.to_flags(config), encoding="utf-8")
@@ -73,6 +77,16 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     link = tensorboard_link(groups=run_groups(results.rows))
     tell(f"  tensorboard --logdir {target / 'logs'}\nand, with its runs coloured, {link}")
     return table
+
+
+def _precision(config: CompareConfig, tasks, cells: pathlib.Path, tell: Callable[[str], None]) -> str:
+    """What all nets are trained in: what the first of those that are there was, else a choice made once."""
+    known = [RunFolder(path.parent).precision for path in sorted(cells.glob("*/manifest.json"))]
+    if config.precision == "auto" and any(known):
+        return next(filter(None, known))
+    precision, reason = choose_precision(config, tasks)
+    tell(f"Precision: {precision} ({reason})")
+    return precision
 
 
 def _lengths(config: CompareConfig, tasks) -> Lengths:

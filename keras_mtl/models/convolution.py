@@ -1,4 +1,4 @@
-"""Convolution whose kernel's gradient is taken by matrix products where that is the faster way on a CPU."""
+"""Convolution taken by matrix products in training, where that is the faster way on a CPU."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ import numpy as np
 import tensorflow as tf
 
 SMALL = 16  # pairs of positions of a map up to which products of pixels are cheaper than of patches
-WIDE = 256  # input channels from which the products win, measured on 64x64 and 112x112 images
+WIDE = 256  # input channels from which the kernel's gradient is faster by products, on 64x64 and 112x112 images
+# Input channels for each position of the map from which the convolution and its inputs' gradient are so too. Measured
+# with oneDNN's kernels for AVX2, AVX-512, AVX-512 with bfloat16, and AMX: no rule by processor is needed.
+CROWDED = {"float32": 32, "bfloat16": 50, "float16": 50}
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with a faster gradient for wide layers on small maps, on CPU.
+    """`keras.layers.Conv2D` with a faster training step for wide layers on small maps, on CPU.
 
     In the last stages of a ResNet oneDNN spends most of a training step on the kernels' gradients: maps of
     2x2 to 7x7 are too small for its blocking, above all in bfloat16. For each of the kernel's positions that
     gradient is one product, `dK[i, j] = X[i, j]^T dY`, with X[i, j] the inputs which that position meets; as
-    such it takes a half to an eighth of the time, and the padding costs nothing. The forward pass and the
-    inputs' gradient are Keras'; so are configuration and weights.
+    such it takes a half to an eighth of the time, and the padding costs nothing. On the smallest maps (2x2 and
+    3x3 of 512 channels, in float32 4x4) most of the time goes into bringing the kernel into oneDNN's order anew
+    in each step; there the convolution, `Y = sum X[i, j] K[i, j]`, and its inputs' gradient are such products
+    too, in a half to a quarter of the time. Predictions, configuration and weights are Keras'.
 
     Inputs: `[batch, height, width, channels]`. Layers of under 256 input channels, of dilation or groups,
-    images of unknown size, and machines with a GPU, all take Keras' gradient.
+    images of unknown size, and machines with a GPU, all take Keras' way.
 
     Example:
         >>> Conv2D(512, 3, padding="same", use_bias=False)(tf.ones([2, 4, 4, 256])).shape
@@ -31,6 +36,11 @@ class Conv2D(keras.layers.Conv2D):
     """
 
     groups_of_rows: Any = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
+    _is_training = False  # of the last call: predictions and exports keep the plain convolution
+
+    def call(self, inputs, training=None):
+        self._is_training = bool(training)
+        return super().call(inputs)
 
     def convolution_op(self, inputs, kernel):
         if self.groups_of_rows is not None:
@@ -41,6 +51,8 @@ class Conv2D(keras.layers.Conv2D):
         """The convolution of inputs `[batch, height, width, channels]`, without bias or activation."""
         if not self._takes_products(inputs):
             return super().convolution_op(inputs, kernel)
+        if self._is_training and self._is_crowded(inputs):
+            return _convolve_by_position(inputs, tf.convert_to_tensor(kernel))
         return _convolve(inputs, tf.convert_to_tensor(kernel), self.strides[0], self.padding.upper())
 
     def gradient_of_kernel(self, inputs, upstream):
@@ -85,6 +97,10 @@ class Conv2D(keras.layers.Conv2D):
         is_square = height == width and height % 2 == 1 and tuple(self.dilation_rate) == (1, 1)
         return is_square and self.padding == "same" and tuple(self.strides) == (1, 1)
 
+    def _is_crowded(self, inputs) -> bool:
+        _, height, width, channels = inputs.shape
+        return self._keeps_shape and channels >= CROWDED.get(inputs.dtype.name, np.inf) * height * width
+
     def _takes_products(self, inputs) -> bool:
         height, width = self.kernel_size
         return (
@@ -116,6 +132,41 @@ def _convolve(inputs, kernel, stride: int, padding: str):
         return tf.nn.conv2d(inputs, kernel, stride, padding), gradient
 
     return convolve(inputs, kernel)
+
+
+def _convolve_by_position(inputs, kernel):
+    """The convolution of stride 1 and padding "SAME" as a product for each of the kernel's positions."""
+
+    @tf.custom_gradient
+    def convolve(inputs, kernel):
+        def gradient(upstream):
+            # Its transpose: what position (i, j) gave to an output comes back through (-i, -j).
+            for_inputs = _sum_of_products(upstream, kernel, is_transposed=True)
+            return for_inputs, kernel_gradient(inputs, upstream, kernel.shape[0], 1, "SAME")
+
+        return _sum_of_products(inputs, kernel), gradient
+
+    return convolve(inputs, kernel)
+
+
+def _sum_of_products(maps, kernel, is_transposed: bool = False):
+    """Sums, over the kernel's positions, of the maps moved by that much times the kernel there."""
+    _, height, width, channels = maps.shape
+    border = kernel.shape[0] // 2
+    terms = []
+    for i in range(-border, border + 1):
+        top, bottom = max(0, -i), min(height, height - i)
+        for j in range(-border, border + 1):
+            left, right = max(0, -j), min(width, width - j)
+            if top >= bottom or left >= right:
+                continue  # here the kernel meets padding only
+            row, column = (border - i, border - j) if is_transposed else (border + i, border + j)
+            met = maps[:, top + i : bottom + i, left + j : right + j]
+            flat = tf.matmul(tf.reshape(met, [-1, channels]), kernel[row, column], transpose_b=is_transposed)
+            product = tf.reshape(flat, [-1, bottom - top, right - left, flat.shape[-1]])
+            around = [[0, 0], [top, height - bottom], [left, width - right], [0, 0]]
+            terms.append(tf.pad(tf.cast(product, tf.float32), around))  # sums of bfloat16 would round at each step
+    return tf.cast(tf.add_n(terms), maps.dtype)
 
 
 def kernel_gradient(inputs: tf.Tensor, upstream: tf.Tensor, size: int, stride: int, padding: str) -> tf.Tensor:

@@ -29,7 +29,7 @@ from keras_mtl.training.conflict import ConflictLog
 from keras_mtl.training.conflict_meter import ConflictMeter
 from keras_mtl.training.initial_model import initial_model
 from keras_mtl.training.inputs import load_inputs
-from keras_mtl.training.precision import choose_precision
+from keras_mtl.training.precision import choose_precision, precision_of
 from keras_mtl.training.progress_bar import TaskProgress
 from keras_mtl.training.run_folder import RunFolder
 from keras_mtl.training.scores import Skill, choosing_score, guess_errors
@@ -64,11 +64,10 @@ def train(config: Config) -> RunFolder:
         return run
     weighting = parse_weighting(config.weighting)
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
-    precision, reason = choose_precision(config.precision)
-    print(f"Precision: {precision} ({reason})" if not config.prune_from else f"Precision: that of {config.prune_from}")
-    keras.utils.set_random_seed(config.seed)
     keras.config.set_floatx("float32")  # Whatever Keras' own settings say: losses and figures are not to be halves.
     tf.config.experimental.enable_op_determinism()
+    config = _with_precision(config, tasks, run)
+    keras.utils.set_random_seed(config.seed)
     inputs = load_inputs(config, sources, tasks)
     guesses = guess_errors(tasks, inputs.validation)
     score = choosing_score(config.best_by, guesses)
@@ -83,7 +82,7 @@ def train(config: Config) -> RunFolder:
     )
     epochs = config.epochs if config.steps is None else math.ceil(config.steps / batches.steps_per_epoch)
     steps = config.steps or epochs * batches.steps_per_epoch
-    model = _compiled_model(config, tasks, precision, steps, weighting, batches.sub_batches)
+    model = _compiled_model(config, tasks, steps, weighting, batches.sub_batches)
     meter = ConflictMeter(model, batches.sub_batches) if config.log_conflict_every else None
 
     progress = Progress()
@@ -92,8 +91,9 @@ def train(config: Config) -> RunFolder:
         _check_same_data(run, inputs.facts)
         print(f"Going on from epoch {progress.epoch + 1}, step {progress.step} of {batches.steps_per_epoch}")
     else:
+        config = dataclasses.replace(config, precision=precision_of(model))
         run.begin(_with_data_dir(config))
-        facts = {"precision": precision, "parameters": model.count_params(), "sources": inputs.facts}
+        facts = {"precision": config.precision, "parameters": model.count_params(), "sources": inputs.facts}
         run.write_manifest(config, {**facts, "quarantined": len(inputs.bad)})
         run.write_quarantine(inputs.bad)
     if inputs.bad:
@@ -165,10 +165,10 @@ class EpochEnd(keras.callbacks.Callback):
 
 
 def _compiled_model(
-    config: Config, tasks: Mapping[str, Task], precision: str, steps: int, weighting: Weighting, sub_batches: Sequence
+    config: Config, tasks: Mapping[str, Task], steps: int, weighting: Weighting, sub_batches: Sequence
 ) -> MultiTaskModel:
     """The model with its initial weights, ready to be fitted for so many steps."""
-    model = initial_model(config, tasks, precision)
+    model = initial_model(config, tasks)
     schedule = build_schedule(config.schedule, config.learning_rate, steps, config.warmup)
     optimizer = build_optimizer(config.optimizer, schedule, config.weight_decay)
     model.compile(
@@ -221,6 +221,16 @@ def _check_same_data(run: RunFolder, facts: dict) -> None:
     """A training can't go on exactly where its data have changed."""
     if read_json(run.manifest_path)["sources"] != facts:
         raise UserError(f"The data of {run.path} have changed since it began: choose another --name")
+
+
+def _with_precision(config: Config, tasks: Mapping[str, Task], run: RunFolder) -> Config:
+    """The config with the precision to train in: a training keeps the one that it began with, told in a line."""
+    if config.prune_from:
+        print(f"Precision: that of {config.prune_from}")
+        return config
+    precision, reason = (run.precision, "as it began") if run.precision else choose_precision(config, tasks)
+    print(f"Precision: {precision} ({reason})")
+    return dataclasses.replace(config, precision=precision)
 
 
 def _with_data_dir(config: Config) -> Config:

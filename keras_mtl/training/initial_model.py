@@ -18,13 +18,13 @@ from keras_mtl.training.run_folder import RunFolder
 from keras_mtl.values import SEEDS
 
 
-def initial_model(config: Config, tasks: Mapping[str, Task], precision: str) -> MultiTaskModel:
+def initial_model(config: Config, tasks: Mapping[str, Task]) -> MultiTaskModel:
     """The model as the settings ask for it, not compiled.
 
     Args:
-        config: the settings.
+        config: the settings; their precision is "float32" or "bfloat16", except where there is a `prune_from`: what
+            that names keeps its own.
         tasks: the tasks that they name.
-        precision: of a new model, "float32" or "bfloat16"; what `prune_from` names keeps its own.
 
     Raises:
         UserError: a file, a stage or a task that does not fit.
@@ -42,7 +42,7 @@ def initial_model(config: Config, tasks: Mapping[str, Task], precision: str) -> 
             hidden=config.hidden,
             dropout=config.dropout,
             seed=config.seed,
-            precision=precision,
+            precision=config.precision,
         )
     if config.init_from:
         print(initialise(model, config.init_from))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.metadata
 import os
@@ -93,15 +94,27 @@ class RunFolder:
             raise UserError(f"A folder's name has 255 bytes at most: choose a shorter --name than {self.path.name!r}")
         if self.path.exists() and not self.flags_path.exists() and any(self.path.iterdir()):
             raise UserError(f"{self.path} exists and is no run folder: choose another --name or --workdir")
-        if not self.checkpoints_path.exists() and not self.metrics_path.exists():
+        if not self.begun:
             return
         if not config.resume:
             raise UserError(f"{self.path} already holds a run: choose another --name, or leave out --noresume")
-        theirs = self.config()
+        theirs = dataclasses.replace(self.config(), precision=self.precision or self.config().precision)
+        if config.precision == "auto":
+            config = dataclasses.replace(config, precision=theirs.precision)
         other = [name for name in vars(config) if name not in FREE and _differs(config, theirs, name)]
         if other:
             shown = ", ".join(f"--{name} was {getattr(theirs, name)!r}" for name in other)
             raise UserError(f"{self.path} holds a run with other flags ({shown}): choose another --name")
+
+    @property
+    def begun(self) -> bool:
+        """Whether a training has left something to lose."""
+        return self.checkpoints_path.exists() or self.metrics_path.exists()
+
+    @property
+    def precision(self) -> str | None:
+        """What its training computes in; None before it began."""
+        return read_json(self.manifest_path).get("precision") if self.begun and self.manifest_path.exists() else None
 
     @property
     def finished(self) -> bool:

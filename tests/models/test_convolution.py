@@ -28,7 +28,7 @@ def used(monkeypatch):
     return calls
 
 
-def run(layer_class, side, options, channels=4):
+def run(layer_class, side, options, channels=4, **call):
     random = np.random.default_rng(side)
     layer = layer_class(6, use_bias=False, **options)
     layer.build((None, *side, channels))
@@ -36,7 +36,7 @@ def run(layer_class, side, options, channels=4):
     inputs = tf.constant(random.normal(size=(3, *side, channels)), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = layer(inputs)
+        outputs = layer(inputs, **call)
         loss = tf.reduce_sum(outputs * random.normal(size=outputs.shape))
     return [outputs, *tape.gradient(loss, [inputs, layer.kernel.value])]
 
@@ -61,6 +61,49 @@ def test_it_is_keras_layer_in_outputs_and_gradients(side, options, used):
     for a, b in zip(run(Conv2D, side, options), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
     assert len(used) == 1
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("side", [(1, 1), (2, 2), (3, 2), (3, 3)])
+def test_in_training_crowded_layers_are_products_altogether(side, size, used, monkeypatch):
+    monkeypatch.setattr(convolution, "CROWDED", {"float32": 0.1})
+    taken = []
+    monkeypatch.setattr(tf.nn, "conv2d", lambda *args, real=tf.nn.conv2d: taken.append(args) or real(*args))
+    options = {"kernel_size": size, "padding": "same"}
+    for call, convolutions in (({"training": True}, 0), ({"training": False}, 1), ({}, 2)):
+        found = run(Conv2D, side, options, **call)
+        assert len(taken) == convolutions  # predictions and exports keep the operation that every format knows
+        for a, b in zip(found, run(keras.layers.Conv2D, side, options), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
+    assert len(used) == 3
+
+
+def test_products_of_bfloat16_are_summed_in_float32():
+    random = np.random.default_rng(0)
+    inputs, kernel = (random.normal(size=shape).astype(np.float32) for shape in ((8, 2, 2, 256), (3, 3, 256, 64)))
+    halves = [tf.cast(value, tf.bfloat16) for value in (inputs, kernel)]
+    exact = tf.nn.conv2d(*(tf.cast(value, tf.float32) for value in halves), 1, "SAME")
+    found = tf.cast(convolution._sum_of_products(*halves), tf.float32)
+    rounded = tf.cast(tf.cast(exact, tf.bfloat16), tf.float32)
+    errors = [float(tf.norm(value - exact) / tf.norm(exact)) for value in (found, rounded)]
+    assert errors[0] < 2 * errors[1]  # beside one rounding of the exact sum
+
+
+@pytest.mark.parametrize(
+    ("dtype", "side", "channels", "expected"),
+    [
+        ("float32", 2, 512, True),
+        ("float32", 4, 512, True),
+        ("float32", 4, 256, False),
+        ("float32", 7, 512, False),
+        ("bfloat16", 3, 512, True),
+        ("bfloat16", 4, 512, False),
+        ("float64", 2, 512, False),
+    ],
+)
+def test_which_layers_are_crowded(dtype, side, channels, expected):
+    layer = Conv2D(8, 3, padding="same")
+    assert layer._is_crowded(tf.zeros([1, side, side, channels], dtype)) is expected
 
 
 @pytest.mark.parametrize(
