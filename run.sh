@@ -70,8 +70,8 @@ END
         setup test
         # Else each of the many processes that tests start would compile the package again.
         unset PYTHONDONTWRITEBYTECODE
-        # By file, so that what a file makes once is made once.
-        .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
+        # By file, so that what a file makes once is made once; in the order of tests/conftest.py.
+        .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
         ;;
     *)
         sed -n '2,5s/^# //p' run.sh >&2
