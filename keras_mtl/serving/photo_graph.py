@@ -100,19 +100,26 @@ def _resampled(pixels: tf.Tensor, size: int) -> tf.Tensor:
     """uint8 [length, n, m] to [size, n, m]: along the first axis."""
     length, count, rest = tf.unstack(tf.shape(pixels))
     seen, weights = _windows(length, size)
-    # What the windows see is copied out in float64, so some of the n at a time.
+    # What the windows see is copied out in float64, so some of the n at a time; of small images all.
     step = tf.maximum(1, _AT_ONCE // (tf.size(seen) * rest))
 
-    def some(first: tf.Tensor, done: tf.TensorArray):
-        part = tf.gather(pixels[:, first : first + step], seen)
-        here = tf.shape(part)[2]
-        flat = tf.cast(tf.reshape(part, [size, -1, here * rest]), tf.float64)
-        sums = tf.reshape(tf.matmul(weights[:, None], flat), [size, here, rest])
-        return first + step, done.write(first // step, tf.transpose(_rounded(sums), [1, 0, 2]))
+    def some(part: tf.Tensor) -> tf.Tensor:
+        here = tf.shape(part)[1]
+        flat = tf.cast(tf.reshape(tf.gather(part, seen), [size, -1, here * rest]), tf.float64)
+        return _rounded(tf.reshape(tf.matmul(weights[:, None], flat), [size, here, rest]))
 
-    parts = tf.TensorArray(tf.uint8, (count + step - 1) // step, infer_shape=False, element_shape=[None, size, None])
-    _, parts = tf.while_loop(lambda first, _: first < count, some, (0, parts), parallel_iterations=1)
-    return tf.transpose(parts.concat(), [1, 0, 2])
+    def in_parts() -> tf.Tensor:
+        def one(first: tf.Tensor, done: tf.TensorArray):
+            part = some(pixels[:, first : first + step])
+            return first + step, done.write(first // step, tf.transpose(part, [1, 0, 2]))
+
+        parts = tf.TensorArray(
+            tf.uint8, (count + step - 1) // step, infer_shape=False, element_shape=[None, size, None]
+        )
+        _, parts = tf.while_loop(lambda first, _: first < count, one, (0, parts), parallel_iterations=1)
+        return tf.transpose(parts.concat(), [1, 0, 2])
+
+    return tf.cond(count <= step, lambda: some(pixels), in_parts)
 
 
 def _windows(length: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
