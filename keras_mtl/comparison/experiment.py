@@ -56,8 +56,9 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     if folder.exists() and not (folder / CELLS).exists() and any(folder.iterdir()):
         raise UserError(f"{folder} exists and is no comparison: choose another --name or --workdir")
     split = available_split(config, tasks, config.split)
+    lengths = _lengths(config, tasks)
     config = dataclasses.replace(config, precision=_precision(config, tasks, folder / CELLS, tell))
-    cells = plan(config, _lengths(config, tasks))
+    cells = plan(config, lengths)
     with replacing(folder / "flags.txt") as beside:
         beside.write_text(cli.to_flags(config), encoding="utf-8")
     train_cells(cells, config.jobs, folder / "output", tell)

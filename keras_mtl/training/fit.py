@@ -66,11 +66,11 @@ def train(config: Config) -> RunFolder:
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
     keras.config.set_floatx("float32")  # Whatever Keras' own settings say: losses and figures are not to be halves.
     tf.config.experimental.enable_op_determinism()
-    config = _with_precision(config, tasks, run)
-    keras.utils.set_random_seed(config.seed)
     inputs = load_inputs(config, sources, tasks)
     guesses = guess_errors(tasks, inputs.validation)
     score = choosing_score(config.best_by, guesses)
+    config = _with_precision(config, tasks, run)  # May take seconds: once it is known what to train on.
+    keras.utils.set_random_seed(config.seed)
     batches = TrainingBatches(
         inputs.training,
         list(tasks),

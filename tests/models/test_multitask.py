@@ -107,7 +107,7 @@ def test_bfloat16_keeps_float32_variables_and_outputs(images):
 
 
 def test_a_declared_task_trains_like_a_built_in_one(emotion, images):
-    model = keras_mtl.build_model({"emotion": emotion, "age": BUILT_IN["age"]}, image_size=32, width=8)
+    model = keras_mtl.build_model({"emotion": emotion, "age": BUILT_IN["age"]}, image_size=32, width=8, blocks=(1, 1))
     model.compile(keras.optimizers.Adam(1e-2))
     labels = {"emotion": np.arange(12, dtype=np.float32) % 7, "age": np.full(12, 20.0, np.float32)}
     history = model.fit(images, labels, epochs=8, verbose=0).history
