@@ -22,6 +22,7 @@ import fake_detector
 import httpx
 from running_server import running_server
 
+import keras_mtl
 from keras_mtl import cli
 from keras_mtl.comparison import experiment
 from keras_mtl.data.faces.prepare import prepare
@@ -52,6 +53,15 @@ def run(name: str, words: list[str]) -> str:
         else:
             assert not (module.main(config, rest) if rest else module.main(config))
     return printed.getvalue()
+
+
+def command_module(name: str):
+    """A module such as keras_mtl.train, which is not left in the place of the package's function of that name."""
+    module = importlib.import_module(name)
+    last = name.rpartition(".")[2]
+    if last in keras_mtl.__all__:
+        vars(keras_mtl).pop(last, None)
+    return module
 
 
 def config_class(module) -> type:

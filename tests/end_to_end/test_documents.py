@@ -17,7 +17,7 @@ import yaml
 from documents import all_commands, commands_of, fenced, page_blocks, run_sh_commands, words_of
 from fake_detector import paint
 from helpers import DRAWN, ROOT, TINY, run_command
-from run_in_order import config_class
+from run_in_order import command_module, config_class
 
 from keras_mtl import cli
 from keras_mtl.errors import UserError
@@ -201,14 +201,12 @@ def check(words: list[str]) -> None:
 def _check_module(module: str, words: list[str]) -> None:
     if not module.startswith("keras_mtl."):
         return
-    import importlib
-
     name = module.removeprefix("keras_mtl.")
     assert name in SCALED, f"say in SCALED what makes {module} quick"
     if words == ["--help"]:
         assert "--flagfile" in run_command(name, "--help").stdout
         return
-    loaded = importlib.import_module(module)
+    loaded = command_module(module)
     words = [re.sub(r"^--flagfile=(?=flags/)", f"--flagfile={ROOT}/", word) for word in words]
     names = [word for word in words if not word.startswith("--")]
     assert name == "predict" or not names, names
@@ -250,10 +248,8 @@ def test_a_command_that_no_rule_knows_is_noticed():
 
 @pytest.mark.parametrize("path", sorted((ROOT / "flags").glob("*.flags")), ids=lambda path: path.stem)
 def test_every_flagfile_is_read_by_the_command_that_it_is_for(path):
-    import importlib
-
     users = {words[2] for commands in COMMANDS.values() for command in commands for words in words_of(command)
              if f"--flagfile=flags/{path.name}" in words}  # fmt: skip
     for module in users or {"keras_mtl.train"}:
-        config, rest = cli.parse(config_class(importlib.import_module(module)), [f"--flagfile={path}"])
+        config, rest = cli.parse(config_class(command_module(module)), [f"--flagfile={path}"])
         assert not rest and config != type(config)()
