@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import pathlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.cores import count_cores
+from keras_mtl.files import read_bytes
 from keras_mtl.photos import decode_photo, square_pixels
 
 
@@ -24,7 +24,7 @@ def decode_files(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int,
     Returns:
         uint8 [good, size, size, 3], in the order of `paths`; and why the others failed, by position in `paths`.
     """
-    return _decode_all(paths, lambda path: pathlib.Path(path).read_bytes(), size)
+    return _decode_all(paths, read_bytes, size)
 
 
 def decode_bytes(contents: Sequence[bytes], size: int) -> tuple[np.ndarray, dict[int, str]]:

@@ -144,11 +144,7 @@ class Source:
         """
         from keras_mtl.data import images as image_files
 
-        paths = [self.root / image for image in images]
-        odd = {i: problem for i, path in enumerate(paths) if (problem := _problem_of(path))}
-        rest = [i for i in range(len(paths)) if i not in odd]
-        pixels, bad = image_files.decode_files([str(paths[i]) for i in rest], size)
-        return pixels, odd | {rest[i]: reason for i, reason in bad.items()}
+        return image_files.decode_files([str(self.root / image) for image in images], size)
 
     def encoded(self, images: Sequence[str]) -> list[bytes]:
         """The named images as they are kept: files' bytes.
@@ -259,17 +255,6 @@ def stamp(path: pathlib.Path) -> str:
     except OSError:
         return "missing"
     return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def _problem_of(path: pathlib.Path) -> str:
-    """Why a file can't be read; empty for one that can."""
-    try:
-        files.check_file(path)
-    except FileNotFoundError:
-        return "file is missing"
-    except OSError as error:
-        return f"file can't be read: {error.strerror}"
-    return ""
 
 
 def _encodes(text: str, encode: Callable[[str], bytes]) -> bool:
