@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from keras_mtl.models.branches import freeze
 from keras_mtl.models.cost import training_flops
-from keras_mtl.models.multitask import build_model
 from keras_mtl.tasks import Task
 from keras_mtl.training.config import Config
+from keras_mtl.training.initial_model import initial_model
 
 LEAST = 10e9
 """FLOPs of a training step below which the trial costs more than the faster arithmetic can save."""
@@ -64,18 +64,9 @@ def _seconds(step: Callable[[], object]) -> float:
 
 
 def _model(config: Config, tasks: Mapping[str, Task], precision: str):
-    model = build_model(
-        tasks,
-        image_size=config.image_size,
-        width=config.width,
-        blocks=config.stages,
-        stem=config.stem,
-        branch_at=config.branches(),
-        hidden=config.hidden,
-        precision=precision,
-    )
-    freeze(model, config.freeze)
-    return model
+    # Fresh weights, and nothing that draws random numbers in a step.
+    plain = dataclasses.replace(config, precision=precision, prune_from="", init_from="", dropout=0.0, seed=0)
+    return initial_model(plain, tasks)
 
 
 def _step(model, images: tf.Tensor) -> Callable[[], object]:
