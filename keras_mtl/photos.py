@@ -14,7 +14,6 @@ import zlib
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
 DECODING = "photos-1"
 """Stands in fingerprints of decoded images: to be changed with what `decode_photo` and `square_pixels` make."""

@@ -41,6 +41,9 @@ class ExportedModel:
                 "python -m keras_mtl.export --run=runs/NAME"
             )
         self.tasks: dict[str, dict] = {task["name"]: task for task in self.description["tasks"]}
+        self._digits = {
+            name: Task.from_dict(task).decimals + 1 for name, task in self.tasks.items() if "classes" not in task
+        }
         self.size: int = self.description["image_size"]
         self.backend = load_backend(path, self.size, backend, threads)
 
@@ -90,7 +93,7 @@ class ExportedModel:
                 pairs = zip(task["classes"], values.tolist(), strict=True)
                 entry[f"{name}_probabilities"] = {label: round(value, 4) for label, value in pairs}
                 continue
-            digits = Task.from_dict(task).decimals + 1
+            digits = self._digits[name]
             entry[name] = round(float(values), digits)
             if f"{name}_interval" in outputs:
                 bounds = outputs[f"{name}_interval"][index].tolist()
