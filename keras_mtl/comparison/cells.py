@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping
 
-from keras_mtl.comparison.config import VARIANTS, CompareConfig
+from keras_mtl.comparison.config import ORDER, CompareConfig
 from keras_mtl.comparison.weightings import expand, key_of, title_of, with_weighting
 from keras_mtl.data.clean import read_clean
 from keras_mtl.errors import UserError
@@ -16,6 +16,11 @@ from keras_mtl.training.run_folder import RunFolder
 from keras_mtl.values import SEEDS, is_seed
 
 CELLS = "cells"
+ENDINGS = {
+    **{"single": "", "pruned": "-Pruned", "frozen": "-Pruned-Frozen"},
+    **{"updates": "-Updates", "permuted": "-Permuted", "retrained": "-Retrained"},
+}
+NEEDS = {"updates": "single", "permuted": "multitask", "retrained": "single"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +28,9 @@ class Row:
     """A row of the table.
 
     Attributes:
-        variant: one of `VARIANTS`.
-        task: the only task of its net; None for the multitask net.
+        variant: one of `ORDER`.
+        task: the only task of its net, or for `permuted` the only one that it is measured on; None for the multitask
+            net.
         title: what it is called in tables, plots and TensorBoard, such as "ResNet-18-Age".
         weighting: the entry of --weightings that a multitask net is balanced by; empty where there are none.
     """
@@ -78,6 +84,10 @@ class Lengths:
         """Steps of a single net under a budget: "epochs" or "compute"."""
         return self.multitask if budget == "compute" else max(1, round(self.multitask * self.share[task]))
 
+    def images(self, task: str, batch_size: int) -> int:
+        """A task's images in one of the multitask net's batches."""
+        return max(1, round(batch_size * self.share[task]))
+
 
 def net_name(config: Config) -> str:
     """What the trunk is called: "ResNet-18" for 2,2,2,2 blocks, with its width where that is not 64."""
@@ -92,10 +102,19 @@ def rows(config: CompareConfig) -> list[Row]:
         UserError: an unknown variant or weighting, or some that need the multitask net and it is not there.
     """
     chosen = config.compared
-    if set(chosen) - set(VARIANTS):
-        raise UserError(f"--variants takes some of {', '.join(VARIANTS)}. Received: {','.join(chosen)!r}")
+    if set(chosen) - set(ORDER):
+        raise UserError(f"--variants takes some of {', '.join(ORDER)}. Received: {','.join(chosen)!r}")
     if {"pruned", "frozen"} & set(chosen) and "multitask" not in chosen:
         raise UserError("--variants pruned and frozen are made from multitask: name that one as well")
+    for arm, other in NEEDS.items():
+        if arm in chosen and other not in chosen:
+            raise UserError(f"--variants {arm} is a control arm beside {other}: name that one as well")
+    if "updates" in chosen and config.budget == "compute":
+        raise UserError(
+            "--variants updates is for --budget=epochs: with equal compute single nets make as many updates"
+        )
+    if "permuted" in chosen and len(config.tasks) < 2:
+        raise UserError("--variants permuted permutes other tasks' labels: it needs two --tasks or more")
     if config.weightings and "multitask" not in chosen:
         raise UserError("--weightings are those of multitask nets: name multitask in --variants as well")
     if not is_seed(config.seed + config.seeds - 1):
@@ -104,14 +123,14 @@ def rows(config: CompareConfig) -> list[Row]:
     titles = {task: task.replace("_", " ").title().replace(" ", "") for task in config.tasks}
     if len({title.lower() for title in titles.values()}) < len(titles):  # Of "eyes_open" and "EyesOpen".
         titles = {task: task for task in config.tasks}
-    endings = {"single": "", "pruned": "-Pruned", "frozen": "-Pruned-Frozen"}
     entries = expand(config.weightings, len(config.tasks))
     found = [Row("multitask", None, f"Multitask-{net} {title_of(entry)}", entry) for entry in entries]
     if "multitask" in chosen and not entries:
         found = [Row("multitask", None, f"Multitask-{net}")]
-    for variant in VARIANTS[1:]:
+    for variant in ORDER[1:]:
         if variant in chosen:
-            found += [Row(variant, task, f"{net}-{title}{endings[variant]}") for task, title in titles.items()]
+            start = f"Multitask-{net}" if variant == "permuted" else net
+            found += [Row(variant, task, f"{start}-{title}{ENDINGS[variant]}") for task, title in titles.items()]
     return found
 
 
@@ -137,13 +156,24 @@ def _training(config: CompareConfig, common: Config, row: Row, seed: int, length
     entries = expand(config.weightings, len(config.tasks))
     if row.task is None:
         return _multitask(common, row.weighting, seed)
+    origin = _multitask(common, entries[0] if entries else "", seed)
+    by_weighting = "" if origin.name == f"multitask-seed{seed}" else f"-{key_of(entries[0])}"
+    if row.variant == "permuted":
+        others = tuple(task for task in config.tasks if task != row.task)
+        name = f"{row.key}{by_weighting}-seed{seed}"
+        return dataclasses.replace(origin, permute_labels=others, name=short_name(name))
     steps = lengths.single(row.task, config.budget)
     own = dataclasses.replace(common, seed=seed).for_tasks([row.task])
     # The budget is in the name, so that one folder can hold the comparison under both.
     name = f"{row.key}-{config.budget}-seed{seed}"
-    if row.variant != "single":
+    if row.variant == "updates":
+        steps = lengths.multitask
+        own = dataclasses.replace(own, batch_size=lengths.images(row.task, common.batch_size))
+    elif row.variant != "single":
+        if row.variant == "retrained":
+            single = next(other for other in rows(config) if (other.variant, other.task) == ("single", row.task))
+            origin, by_weighting = _training(config, common, single, seed, lengths), ""
         steps = max(1, round(steps * config.retrain_share))
-        origin = _multitask(common, entries[0] if entries else "", seed)
         own = dataclasses.replace(
             origin.for_tasks([row.task]),
             prune_from=str(origin.run_path),
@@ -151,8 +181,7 @@ def _training(config: CompareConfig, common: Config, row: Row, seed: int, length
             freeze="trunk" if row.variant == "frozen" else "none",
             learning_rate=config.retrain_learning_rate,
         )
-        if origin.name != f"multitask-seed{seed}":
-            name = f"{row.key}-{key_of(entries[0])}-{config.budget}-seed{seed}"
+        name = f"{row.key}{by_weighting}-{config.budget}-seed{seed}"
     return dataclasses.replace(own, name=short_name(name), steps=steps, steps_per_epoch=-(-steps // lengths.epochs))
 
 

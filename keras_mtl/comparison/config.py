@@ -9,6 +9,9 @@ from keras_mtl.training.config import Config
 
 COMPARISON, TABLE = "Comparison", "Table and report"
 VARIANTS = ("multitask", "single", "pruned", "frozen")
+CONTROLS = ("updates", "permuted", "retrained")
+"""Arms that tell what a difference between those is owed to."""
+ORDER = ("multitask", "single", *CONTROLS, "pruned", "frozen")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +24,9 @@ class CompareConfig(Config):
         (),
         "What is compared: multitask (one net for all tasks), single (one net a task, from scratch), pruned (the "
         "multitask net with the other branches removed, retrained), frozen (the same with the trunk frozen); default: "
-        "all four, with --weightings multitask,single.",
+        "all four, with --weightings multitask,single. Control arms tell what a difference is owed to: updates (the "
+        "single net with as many updates as the multitask net, on as many images), permuted (the multitask net with "
+        "the other tasks' labels permuted), retrained (the single net retrained as long as the pruned one).",
         COMPARISON,
     )
     weightings: tuple[str, ...] = flag(
@@ -53,8 +58,21 @@ class CompareConfig(Config):
         TABLE,
         choices=("test", "validation"),
     )
-    resamples: int = flag(2000, "Bootstrap resamples of seeds and images.", TABLE, low=100)
     confidence: float = flag(0.95, "Confidence of the intervals and of the verdicts.", TABLE, low=0.5, high=0.999)
+    margins: tuple[str, ...] = flag(
+        (),
+        "How much worse than the single net still counts as as good, TASK=AMOUNT in years or whatever a regression's "
+        "unit is, percentage points for classes: age=0.5,gender=1. Declare them before you look at the figures; where "
+        "there are none, nothing is said of as good.",
+        TABLE,
+    )
+    plan: tuple[str, ...] = flag(
+        (),
+        "Trains nothing: says how many seeds and test images it takes to show a difference to the single net, "
+        "TASK=DIFFERENCE in the units of --margins, by the variances of the nets that are there, a pilot's of 2 seeds "
+        "for instance.",
+        TABLE,
+    )
 
     @property
     def compared(self) -> tuple[str, ...]:

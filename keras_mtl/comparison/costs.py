@@ -38,7 +38,7 @@ def measure_costs(results: Results, *, batch_sizes: Sequence[int] = BATCH_SIZES,
     seed = results.seeds[0]
     costs: dict[str, Cost] = {}
     measured: dict[tuple[int, int], keras.Model] = {}
-    for row in results.rows:
+    for row in results.nets:
         model = results.cell(row, seed).run.load_model()
         flops = training_flops(model, results.training(row, seed)["images"])
         costs[row.key] = dataclasses.replace(model_cost(model), training_flops=flops)

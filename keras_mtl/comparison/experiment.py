@@ -7,6 +7,8 @@ import math
 import pathlib
 from collections.abc import Callable
 
+import numpy as np
+
 from keras_mtl import cli
 from keras_mtl.comparison.cells import CELLS, Cell, Lengths, plan, rows
 from keras_mtl.comparison.colours import run_groups, tensorboard_link
@@ -98,12 +100,14 @@ def _lengths(config: CompareConfig, tasks) -> Lengths:
     steps = config.steps or config.epochs * steps_per_epoch
     if not steps:
         raise UserError("A comparison needs trained nets: give --epochs of 1 or more")
-    share = {
-        task: sum(n for part, n in zip(batches.data, batches.counts, strict=True) if task in part.labels)
-        / config.batch_size
-        for task in tasks
-    }
+    share = {task: _labelled(batches, task) / config.batch_size for task in tasks}
     return Lengths(steps, math.ceil(steps / steps_per_epoch), share)
+
+
+def _labelled(batches: TrainingBatches, task: str) -> float:
+    """A task's labelled images in a batch, on average: of a source that labels some of its images, that share."""
+    parts = [(part, count) for part, count in zip(batches.data, batches.counts, strict=True) if task in part.labels]
+    return sum(count * float(np.mean(~np.isnan(part.labels[task]))) for part, count in parts)
 
 
 def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str], None]) -> None:
@@ -122,11 +126,11 @@ def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str
 
 def _costs(results: Results, path: pathlib.Path, tell: Callable[[str], None]) -> dict[str, Cost]:
     """The rows' costs; latency is measured once, since it is never the same twice."""
-    keys = [f"{row.key}-{results.config.budget}" for row in results.rows]
+    keys = [f"{row.key}-{results.config.budget}" for row in results.nets]
     known = read_json(path) if path.exists() else {}
     if not set(keys) <= set(known):
         tell("Measuring what the nets cost")
         measured = measure_costs(results)
-        known.update({key: measured[row.key].to_dict() for key, row in zip(keys, results.rows, strict=True)})
+        known.update({key: measured[row.key].to_dict() for key, row in zip(keys, results.nets, strict=True)})
         write_json(path, known)
-    return {row.key: Cost.from_dict(known[key]) for key, row in zip(keys, results.rows, strict=True)}
+    return {row.key: Cost.from_dict(known[key]) for key, row in zip(keys, results.nets, strict=True)}

@@ -6,7 +6,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from keras_mtl.evaluation.metrics import Metric
+from keras_mtl.comparison.verdicts import Difference
+from keras_mtl.evaluation.metrics import Metric, main_metric
 from keras_mtl.evaluation.scoring import readable, unit_of
 from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.tasks import Task
@@ -65,7 +66,18 @@ def ratio(number: float) -> str:
 
 
 def chance(p_value: float) -> str:
+    if math.isnan(p_value):
+        return NONE
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def as_good(found: Difference, task: Task) -> str:
+    """Whether a net is shown to be as good as the other, such as "yes, within 0.50"; "-" where it was not asked."""
+    if found.as_good is None:
+        return NONE
+    metric = main_metric(task)
+    margin = readable(found.margin, metric, task, with_unit=False)
+    return f"yes, within {margin}" if found.as_good else f"not shown, within {margin}"
 
 
 def best_of(values: Sequence[float], metric: Metric) -> list[bool]:

@@ -10,10 +10,11 @@ import numpy as np
 
 from keras_mtl.comparison.cells import Row
 from keras_mtl.comparison.results import Results
-from keras_mtl.comparison.verdicts import Difference, judged
+from keras_mtl.comparison.verdicts import Difference, Pair, judged
 from keras_mtl.comparison.weightings import base_of
+from keras_mtl.evaluation.crossed import Crossed, combine
 from keras_mtl.evaluation.metrics import Metric, main_metric
-from keras_mtl.evaluation.statistics import Estimate, Resampled
+from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.files import read_json
 
 
@@ -33,7 +34,8 @@ class Method:
         row: its multitask net.
         delta_m: in percent, above 0 where it is better than the single nets; None where there are none.
         delta_by_seed: the same for each seed.
-        rank: the mean over tasks of its rank among the weightings by the mean over seeds, 1 the best.
+        rank: the mean over tasks of its rank among the weightings by the mean over seeds, 1 the best; without an
+            interval, since a rank jumps where figures move.
         rank_by_seed: the same for each seed's figures.
         images_per_second: of its steps in training, the median over epochs and seeds; NaN where it is not known.
         time: the base's images per second over its own.
@@ -43,7 +45,7 @@ class Method:
     row: Row
     delta_m: Estimate | None
     delta_by_seed: list[float]
-    rank: Estimate
+    rank: float
     rank_by_seed: list[float]
     images_per_second: float
     time: float
@@ -72,12 +74,12 @@ class Methods:
         return next((found for found in self.differences if (found.row, found.task) == (row, task)), None)
 
 
-def build_methods(results: Results, figures: Mapping[str, Mapping[Row, Mapping[str, Resampled]]]) -> Methods | None:
+def build_methods(results: Results, figures: Mapping[str, Mapping[Row, Mapping[str, Crossed]]]) -> Methods | None:
     """Scores the weightings; None where the comparison has none, or no image of the split has a label.
 
     Args:
         results: the comparison.
-        figures: by task and row, the metrics over the resamples.
+        figures: by task and row, the metrics.
     """
     rows = [row for row in results.rows if row.weighting]
     metrics = {name: main_metric(task) for name, task in results.tasks.items() if figures[name]}
@@ -97,13 +99,13 @@ def build_methods(results: Results, figures: Mapping[str, Mapping[Row, Mapping[s
     return Methods(base, scores, _differences(results, base, ordered, metrics, deltas))
 
 
-def delta_m(nets: Sequence[Resampled], singles: Sequence[Resampled], higher: Sequence[bool]) -> Resampled:
+def delta_m(nets: Sequence[Crossed], singles: Sequence[Crossed], higher: Sequence[bool]) -> Crossed:
     """The mean over tasks of how much better a net is than the single nets, relative to these, in percent.
 
         delta_m = 100 / T sum_t (-1)^l_t (M_t - S_t) / S_t,  l_t = 1 where a lower M_t is better, else 0
 
-    Above 0 is better. Each seed is compared with the single nets of the same seed, each resample with the same
-    resample's means. NaN where a single net's figure is 0.
+    Above 0 is better. Each seed is compared with the single nets of the same seed. NaN where a single net's figure
+    is 0.
 
     Args:
         nets: the net's figure of each task.
@@ -114,11 +116,12 @@ def delta_m(nets: Sequence[Resampled], singles: Sequence[Resampled], higher: Seq
     Papers on balancing (Liu et al., NeurIPS 2021; Navon et al., ICML 2022) turn its sign round: there below 0 is
     better.
     """
-    parts = [_gain(net, single, better) for net, single, better in zip(nets, singles, higher, strict=True)]
-    by_seed = np.mean([part.by_seed for part in parts], axis=0)
-    drawn = [part.drawn for part in parts]
-    # A task with a single image has no resamples: then there is no interval.
-    return Resampled(by_seed, np.mean(drawn, axis=0) if all(map(len, drawn)) else np.array([]))
+
+    def gain(*figures: np.ndarray) -> np.ndarray:
+        pairs = zip(figures[: len(nets)], figures[len(nets) :], higher, strict=True)
+        return np.mean([_gain(net, single, better) for net, single, better in pairs], axis=0)
+
+    return combine(gain, *nets, *singles)
 
 
 def mean_ranks(figures: Sequence[np.ndarray], higher: Sequence[bool]) -> np.ndarray:
@@ -147,12 +150,8 @@ def mean_ranks(figures: Sequence[np.ndarray], higher: Sequence[bool]) -> np.ndar
     return np.mean(ranks, axis=0)
 
 
-def _gain(net: Resampled, single: Resampled, higher: bool) -> Resampled:
-    def gain(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-        whole = np.where(theirs == 0, math.nan, theirs)
-        return (100 if higher else -100) * (ours - theirs) / whole
-
-    return Resampled(gain(net.by_seed, single.by_seed), gain(net.drawn, single.drawn))
+def _gain(net: np.ndarray, single: np.ndarray, higher: bool) -> np.ndarray:
+    return (100 if higher else -100) * (net - single) / np.where(single == 0, math.nan, single)
 
 
 def _scores(
@@ -161,35 +160,28 @@ def _scores(
     confidence, rows = results.config.confidence, list(mains)
     higher = [metric.better == "higher" for metric in metrics.values()]
     speeds = {row: _speed(results, row) for row in rows}
-
-    def ranks(figure) -> np.ndarray:
-        return mean_ranks([np.stack([figure(mains[row][task]) for row in rows]) for task in metrics], higher)
-
-    of_means = ranks(lambda figure: figure.by_seed.mean(keepdims=True))[:, 0]
-    by_seed = ranks(lambda figure: figure.by_seed)
-    is_drawn = all(len(figure.drawn) for own in mains.values() for figure in own.values())
-    drawn = ranks(lambda figure: figure.drawn) if is_drawn else np.empty((len(rows), 0))
-    scores = []
-    for number, row in enumerate(rows):
-        rank = Resampled(by_seed[number], drawn[number]).estimate(confidence)
-        scores.append(
-            Method(
-                row,
-                deltas[row].estimate(confidence) if deltas else None,
-                deltas[row].by_seed.tolist() if deltas else [],
-                dataclasses.replace(rank, value=float(of_means[number])),
-                by_seed[number].tolist(),
-                speeds[row],
-                speeds[base] / speeds[row],
-                _memory(results, row),
-            )
+    figures = [np.stack([mains[row][task].by_seed for row in rows]) for task in metrics]
+    by_seed = mean_ranks(figures, higher)
+    of_means = mean_ranks([figure.mean(axis=1, keepdims=True) for figure in figures], higher)[:, 0]
+    scores = [
+        Method(
+            row,
+            deltas[row].estimate(confidence) if deltas else None,
+            deltas[row].by_seed.tolist() if deltas else [],
+            float(of_means[number]),
+            by_seed[number].tolist(),
+            speeds[row],
+            speeds[base] / speeds[row],
+            _memory(results, row),
         )
+        for number, row in enumerate(rows)
+    ]
     return sorted(scores, key=_place)
 
 
 def _place(score: Method) -> tuple[bool, float, float]:
     gain = score.delta_m.value if score.delta_m else 0.0
-    return math.isnan(gain), 0.0 if math.isnan(gain) else -gain, score.rank.value
+    return math.isnan(gain), 0.0 if math.isnan(gain) else -gain, score.rank
 
 
 def _differences(
@@ -200,8 +192,10 @@ def _differences(
         if row == base:
             continue
         if deltas:
-            pairs.append((row, "", DELTA_M, deltas[row] - deltas[base]))
-        pairs += [(row, task, metric, mains[row][task] - mains[base][task]) for task, metric in metrics.items()]
+            pairs.append(Pair(row, base, "", DELTA_M, deltas[row], deltas[base]))
+        pairs += [
+            Pair(row, base, task, metric, mains[row][task], mains[base][task]) for task, metric in metrics.items()
+        ]
     return judged(pairs, results.config.confidence)
 
 

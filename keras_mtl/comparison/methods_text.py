@@ -9,7 +9,7 @@ from keras_mtl.comparison.grid import NONE, Grid, best_of, chance, heading, rati
 from keras_mtl.comparison.methods import DELTA_M, RANK, Method, Methods
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.table import Table
-from keras_mtl.comparison.verdicts import Difference
+from keras_mtl.comparison.verdicts import LEAST_SEEDS, Difference
 from keras_mtl.comparison.weightings import PLAIN, title_of
 from keras_mtl.evaluation.metrics import main_metric
 from keras_mtl.tasks import Task
@@ -90,7 +90,7 @@ def methods_notes(results: Results, methods: Methods) -> list[str]:
         notes.append(
             f"A difference is a weighting's figure minus that of {base}, paired by seed and image; p is two-sided and "
             f"corrected for {len(methods.differences)} comparisons (Holm 1979)."
-            + _least(results, len(methods.differences))
+            + (f" There is no verdict with fewer than {LEAST_SEEDS} seeds." if config.seeds < LEAST_SEEDS else "")
         )
     notes.append(
         f"Time is that of a training image relative to {base}, from the nets' own logs (median over epochs and seeds, "
@@ -101,16 +101,6 @@ def methods_notes(results: Results, methods: Methods) -> list[str]:
     if any(not math.isnan(score.memory) for score in methods.scores):
         notes.append("Memory is the most that a training's process held, TensorFlow and decoded images included.")
     return [*notes, *_statistics(results, methods)]
-
-
-def _least(results: Results, comparisons: int) -> str:
-    """A warning where the resamples are too few for any verdict."""
-    config = results.config
-    level, least = 1 - config.confidence, 2 * comparisons / (config.resamples + 1)
-    if least <= level:
-        return ""
-    needed = int(2 * comparisons / level) + 1
-    return f" No verdict was possible with {config.resamples:,} resamples: take --resamples={needed} or more."
 
 
 def _statistics(results: Results, methods: Methods) -> list[str]:
@@ -151,8 +141,8 @@ def _columns(table: Table, methods: Methods, results: Results, between: str) -> 
         cells = [_delta(score, any_task) for score in scores]
         best = best_of([score.delta_m.value for score in scores if score.delta_m], DELTA_M)
         columns.append(Column("Delta-m (%)", cells, best, "0"))
-    cells = [with_interval(score.rank, RANK, any_task, between) for score in scores]
-    columns.append(Column("Mean rank", cells, best_of([score.rank.value for score in scores], RANK)))
+    ranks = [score.rank for score in scores]
+    columns.append(Column("Mean rank", [ratio(rank) for rank in ranks], best_of(ranks, RANK)))
     times = [score.time for score in scores]
     columns.append(Column("Time", [ratio(time) for time in times], best_of(times, RANK)))
     memory = [score.memory / 2**20 for score in scores]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from keras_mtl.comparison.cells import Cell, Row, rows
-from keras_mtl.comparison.config import CompareConfig
+from keras_mtl.comparison.config import CONTROLS, CompareConfig
 from keras_mtl.evaluation.predictions import read_predictions
 from keras_mtl.files import read_json
 from keras_mtl.tasks import Task
@@ -34,6 +34,11 @@ class Results:
     def rows(self) -> list[Row]:
         """The table's rows, in its order."""
         return rows(self.config)
+
+    @property
+    def nets(self) -> list[Row]:
+        """The rows without the control arms: those whose curves, costs and predictions are shown in detail."""
+        return [row for row in self.rows if row.variant not in CONTROLS]
 
     @property
     def seeds(self) -> list[int]:

@@ -43,8 +43,10 @@ def as_csv(table: Table, results: Results) -> str:
     """
     seeds = [f"seed_{seed}" for seed in results.seeds]
     difference = ["difference", "difference_low", "difference_high", "p", "p_holm", "verdict"]
+    margin = ["margin", "margin_p", "as_good"]
     to_base = [f"base_{name}" for name in difference] if table.methods else []
     head = ["net", "variant", "task", "metric", "unit", "main", "images", "mean", "low", "high", *seeds, *difference]
+    head += margin if results.config.margins else []
     head += ["weighting", *to_base] if table.methods else []
     file = io.StringIO()
     writer = csv.DictWriter(file, head, lineterminator="\n")
@@ -67,7 +69,10 @@ def as_csv(table: Table, results: Results) -> str:
                 **dict(zip(seeds, entry.by_seed[name], strict=True)),
             }
             if is_main:
-                line |= _differing(difference, table.difference(entry.row, task.name))
+                found = table.difference(entry.row, task.name)
+                line |= _differing(difference, found)
+                if found and found.as_good is not None:
+                    line |= dict(zip(margin, (found.margin, found.margin_p, int(found.as_good)), strict=True))
             if table.methods:
                 line["weighting"] = entry.row.weighting
                 line |= _differing(to_base, table.methods.difference(entry.row, task.name) if is_main else None)
@@ -101,7 +106,11 @@ def as_dict(table: Table, results: Results, costs: Mapping[str, Cost] | None = N
                 }
                 for entry in table.entries
             ],
-            "differences": [{**vars(found), "row": found.row.key} for found in table.differences],
+            "differences": _differences_list(table.differences),
+            "parts": [
+                {"of": part.of, "owed_to": part.owed_to, **_differences_list([part.difference])[0]}
+                for part in table.parts
+            ],
             **({"methods": _methods_dict(table.methods)} if table.methods else {}),
             "costs": None if costs is None else {key: dataclasses.asdict(cost) for key, cost in costs.items()},
             "config": dataclasses.asdict(results.config),
@@ -128,7 +137,8 @@ def _methods_lines(table: Table, seeds: Sequence[str], to_base: Sequence[str]) -
             lines.append(
                 _figure_line(common, DELTA_M, score.delta_m, dict(zip(seeds, score.delta_by_seed, strict=True)) | found)
             )
-        lines.append(_figure_line(common, RANK, score.rank, dict(zip(seeds, score.rank_by_seed, strict=True))))
+        rank = Estimate(score.rank, math.nan, math.nan)
+        lines.append(_figure_line(common, RANK, rank, dict(zip(seeds, score.rank_by_seed, strict=True))))
         costs = (("time", "relative", score.time), ("memory", "bytes", score.memory))
         lines += [{**common, "metric": name, "unit": unit, "main": 0, "mean": value} for name, unit, value in costs]
     return lines
@@ -139,11 +149,15 @@ def _figure_line(common: dict, metric: Metric, estimate: Estimate, more: dict) -
     return {**common, "metric": metric.name, "unit": metric.unit, "main": 1, **ends, **more}
 
 
+def _differences_list(differences: Sequence[Difference]) -> list[dict]:
+    return [{**vars(found), "row": found.row.key, "base": found.base.key} for found in differences]
+
+
 def _methods_dict(methods: Methods) -> dict:
     return {
         "base": methods.base.key,
         "scores": [{**vars(score), "row": score.row.key} for score in methods.scores],
-        "differences": [{**vars(found), "row": found.row.key} for found in methods.differences],
+        "differences": _differences_list(methods.differences),
     }
 
 

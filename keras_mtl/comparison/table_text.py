@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from keras_mtl.comparison.cost_ratios import relative_costs, share_of_singles
-from keras_mtl.comparison.grid import NONE, Grid, chance, heading, ratio, signed, with_interval
+from keras_mtl.comparison.grid import NONE, Grid, as_good, chance, heading, ratio, signed, with_interval
 from keras_mtl.comparison.methods_text import methods_grids
+from keras_mtl.comparison.parts import end_of
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.table import Table
+from keras_mtl.comparison.verdicts import Difference
 from keras_mtl.evaluation.metrics import main_metric
 from keras_mtl.table import aligned
 
@@ -46,6 +48,8 @@ def _grids(table: Table, results: Results, costs: Mapping[str, Cost] | None, bet
         grids.append(Grid(title, *_figures(table, results, between)))
     if table.differences:
         grids.append(Grid("Difference to the single net", *_differences(table, results, percent)))
+    if table.parts:
+        grids.append(_parts(table, results, percent))
     if costs:
         grids.append(_costs(results, costs))
     return grids
@@ -66,22 +70,30 @@ def _figures(table: Table, results: Results, between: str) -> tuple[list[tuple[s
 
 
 def _differences(table: Table, results: Results, percent: str) -> tuple[list[tuple[str, ...]], tuple[int, ...]]:
-    rows: list[tuple[str, ...]] = [("Net", "Figure", "Difference", percent, "p (Holm)", "Verdict")]
+    asked = any(found.as_good is not None for found in table.differences)
+    head = ("Net", "Figure", "Difference", percent, "p (Holm)", "Verdict", *(["As good"] if asked else []))
+    rows: list[tuple[str, ...]] = [head]
     for found in table.differences:
-        task = results.tasks[found.task]
-        metric = main_metric(task)
-        low, high = (signed(value, metric, task) for value in (found.estimate.low, found.estimate.high))
-        rows.append(
-            (
-                found.row.title,
-                heading(task, metric, difference=True),
-                signed(found.estimate.value, metric, task),
-                f"{low} to {high}",
-                chance(found.adjusted_p),
-                found.verdict,
-            )
-        )
+        cells = (found.row.title, *_difference(found, results), found.verdict)
+        rows.append((*cells, as_good(found, results.tasks[found.task])) if asked else cells)
     return rows, (2, 3, 4)
+
+
+def _parts(table: Table, results: Results, percent: str) -> Grid:
+    rows: list[tuple[str, ...]] = [("Net", "Figure", "Owed to", "Difference", percent, "p (Holm)", "Verdict")]
+    for part in table.parts:
+        figure, *numbers = _difference(part.difference, results)
+        rows.append((end_of(part, results).title, figure, part.owed_to, *numbers, part.difference.verdict))
+    return Grid("What of the difference to the single net is owed to what", rows, (3, 4, 5))
+
+
+def _difference(found: Difference, results: Results) -> tuple[str, str, str, str]:
+    """Figure, size, interval and p-value."""
+    task = results.tasks[found.task]
+    metric = main_metric(task)
+    low, high = (signed(value, metric, task) for value in (found.estimate.low, found.estimate.high))
+    size = signed(found.estimate.value, metric, task)
+    return heading(task, metric, difference=True), size, f"{low} to {high}", chance(found.adjusted_p)
 
 
 def _costs(results: Results, costs: Mapping[str, Cost]) -> Grid:

@@ -7,6 +7,7 @@ matrix products: a resample is the images weighted by how often each was drawn.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -30,6 +31,7 @@ class Metric:
         better: "higher", "lower" or "zero" (the nearer to 0 the better).
         unit: "share" (0 to 1, shown in percent), "label" (the task's own unit), "ranks", or "" for a bare number.
         meaning: one line for a reader of the table.
+        limits: between which every value lies; by default 0 to 1 for a share, and 0 or more where lower is better.
     """
 
     name: str
@@ -38,6 +40,16 @@ class Metric:
     better: str
     unit: str = ""
     meaning: str = ""
+    limits: tuple[float, float] | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which every value lies, and so the ends of its interval."""
+        if self.limits is not None:
+            return self.limits
+        if self.unit == "share":
+            return 0.0, 1.0
+        return (0.0 if self.better == "lower" else -math.inf), math.inf
 
     def __call__(self, labels: np.ndarray, predictions: np.ndarray) -> float:
         """The metric with every image counted once; NaN where it is undefined."""
@@ -164,9 +176,9 @@ METRICS: list[Metric | Callable[[Task], Metric]] = [
     Metric("accuracy", _NAMED, _mean_of(lambda y, p: p.argmax(-1) == y), "higher", "share", "predicted rightly"),
     Metric("within_1", ("ordinal",), _mean_of(lambda y, p: _rank_error(y, p) <= 1), "higher", "share", "one rank off"),
     Metric("balanced_accuracy", _NAMED[:2], _balanced_accuracy, "higher", "share", "mean recall of the classes"),
-    Metric("roc_auc", ("binary",), _roc_auc, "higher", "", "area under the ROC curve; 0.5 is chance"),
-    Metric("f1", ("binary",), _f1, "higher", "", "F1 of the second class"),
-    Metric("macro_f1", ("multiclass",), _macro_f1, "higher", "", "mean of the classes' F1"),
+    Metric("roc_auc", ("binary",), _roc_auc, "higher", "", "area under the ROC curve; 0.5 is chance", (0, 1)),
+    Metric("f1", ("binary",), _f1, "higher", "", "F1 of the second class", (0, 1)),
+    Metric("macro_f1", ("multiclass",), _macro_f1, "higher", "", "mean of the classes' F1", (0, 1)),
     Metric("log_loss", _NAMED[:2], _mean_of(_negative_log_probability), "lower", "", "mean -log(probability of label)"),
 ]
 """An entry is a metric, or a function that makes it from the task where it depends on more than the kind."""

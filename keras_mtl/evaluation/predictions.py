@@ -70,6 +70,11 @@ def labels_and_predictions(frame: pd.DataFrame, task: Task) -> tuple[np.ndarray,
     return labels, labelled[[f"{task.name}_{name}" for name in task.classes]].to_numpy(np.float64)
 
 
+def clusters_of(frame: pd.DataFrame) -> np.ndarray:
+    """Which images are drawn together, int64 [N]: those of one number; each alone in tables of before."""
+    return frame["cluster"].to_numpy(np.int64) if "cluster" in frame else np.arange(len(frame))
+
+
 def write_predictions(frame: pd.DataFrame, path: str | pathlib.Path) -> None:
     """Writes the table as CSV, whole or not at all; numbers with 7 digits, which is what float32 holds."""
     with replacing(path) as beside:

@@ -69,6 +69,12 @@ class Config:
         DATA,
     )
     augment: str = flag("light", "Random changes to training images.", DATA, choices=("none", "light", "strong"))
+    permute_labels: tuple[str, ...] = flag(
+        (),
+        "A control: tasks whose training labels are permuted among the labelled images of each source, so that they "
+        "tell nothing. val_skill is then the mean over the other tasks.",
+        DATA,
+    )
     cache: str = flag(
         "auto",
         "Where decoded images are kept while training: auto chooses memory up to 2 GiB, else file; none: in memory, "
@@ -236,7 +242,7 @@ class Config:
                     f"--heads takes TASK=HEAD once for each of {', '.join(tasks)} at most. Received: {entry!r}"
                 )
             chosen.add(name)
-            tasks[name] = dataclasses.replace(tasks[name], head=head, options=_pairs("--heads", options))
+            tasks[name] = dataclasses.replace(tasks[name], head=head, options=number_pairs("--heads", options))
         return tasks
 
     def for_tasks(self, names: Sequence[str]) -> Config:
@@ -257,6 +263,7 @@ class Config:
             heads=only(self.heads, "="),
             loss_weights=only(self.loss_weights, "="),
             branch_at=only(self.branch_at, ":"),
+            permute_labels=tuple(task for task in self.permute_labels if task in names),
             mix=self.mix if isinstance(self.mix_of(), str) else ("size",),
             best_by=best_by,
             weighting=self.weighting if len(names) > 1 else "ew",
@@ -266,7 +273,7 @@ class Config:
 
     def loss_weight_of(self) -> dict[str, float]:
         """The losses' weights by task. Raises UserError for an entry that names no trained task."""
-        weights = dict(_pairs("--loss_weights", self.loss_weights))
+        weights = dict(number_pairs("--loss_weights", self.loss_weights))
         unknown = sorted(set(weights) - set(self.tasks))
         if unknown:
             raise UserError(f"--loss_weights names {unknown[0]!r}; the tasks are {', '.join(self.tasks)}")
@@ -287,6 +294,15 @@ class Config:
         sees_trunk = weighting.sees != "losses" and self.gradients != "features"
         return sees_trunk and (sources > 1 or weighting.halves)
 
+    def told_tasks(self) -> list[str]:
+        """The tasks whose labels are not permuted. Raises UserError for an unknown task, or where none is left."""
+        unknown = sorted(set(self.permute_labels) - set(self.tasks))
+        left = [task for task in self.tasks if task not in self.permute_labels]
+        if unknown or not left:
+            what = f"names {unknown[0]!r}; the tasks are" if unknown else "must leave one of the tasks as it is:"
+            raise UserError(f"--permute_labels {what} {', '.join(self.tasks)}")
+        return left
+
     def branches(self) -> dict[str, str]:
         """By task, the stage that its branch leaves from, where `branch_at` names one."""
         places = {}
@@ -303,11 +319,11 @@ class Config:
         """The mix as `TrainingBatches` takes it."""
         if len(self.mix) == 1 and "=" not in self.mix[0]:
             return self.mix[0]
-        return dict(_pairs("--mix", self.mix))
+        return dict(number_pairs("--mix", self.mix))
 
 
-def _pairs(flag_name: str, entries) -> tuple[tuple[str, float], ...]:
-    """NAME=NUMBER entries as pairs."""
+def number_pairs(flag_name: str, entries) -> tuple[tuple[str, float], ...]:
+    """NAME=NUMBER entries of a flag as pairs. Raises UserError for another form or a name given twice."""
     pairs = []
     for entry in entries:
         name, _, value = entry.partition("=")

@@ -15,6 +15,7 @@ from keras_mtl.balancing import parse_weighting
 from keras_mtl.balancing.weighting import Weighting
 from keras_mtl.data.augment import Augmentation
 from keras_mtl.data.batches import TrainingBatches, evaluation_batches
+from keras_mtl.data.permuted import permuted
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import UserError
@@ -58,6 +59,7 @@ def train(config: Config) -> RunFolder:
     """
     tasks = config.selected_tasks()
     run = RunFolder(config.run_path)
+    config.told_tasks()
     run.check(config)
     if run.finished:
         print(f"{run.path} is finished; nothing to do. For another training choose another --name.")
@@ -67,12 +69,12 @@ def train(config: Config) -> RunFolder:
     keras.config.set_floatx("float32")  # Whatever Keras' own settings say: losses and figures are not to be halves.
     tf.config.experimental.enable_op_determinism()
     inputs = load_inputs(config, sources, tasks)
-    guesses = guess_errors(tasks, inputs.validation)
+    guesses = guess_errors({task: tasks[task] for task in config.told_tasks()}, inputs.validation)
     score = choosing_score(config.best_by, guesses)
     config = _with_precision(config, tasks, run)  # May take seconds: once it is known what to train on.
     keras.utils.set_random_seed(config.seed)
     batches = TrainingBatches(
-        inputs.training,
+        [permuted(part, config.permute_labels, config.seed) for part in inputs.training],
         list(tasks),
         batch_size=config.batch_size,
         mix=config.mix_of(),
@@ -106,7 +108,7 @@ def train(config: Config) -> RunFolder:
     board = TensorBoardByTask(run.logs_path, tasks, inputs.validation, plain_settings(config), config.histograms)
     looks = (batches, run.conflict_path, config.log_conflict_every, board, config.checkpoint_steps)
     own = [
-        Skill(tasks, guesses),
+        Skill({task: tasks[task] for task in guesses}, guesses),
         Throughput(batches, config.batch_size),
         best,
         board,

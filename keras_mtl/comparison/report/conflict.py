@@ -41,7 +41,7 @@ ABOUT = (
 
 def section(context: Context) -> Section | None:
     """Cosines by stage and over training; None where no net's training looked at them."""
-    found = {row: looks for row in context.results.rows if (looks := _looks(context, row)) is not None}
+    found = {row: looks for row in context.results.nets if (looks := _looks(context, row)) is not None}
     if not found:
         return None
     blocks: list = [Text(ABOUT)]

@@ -16,10 +16,11 @@ from keras_mtl.comparison.report.blocks import LegendEntry
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.table import Table
 from keras_mtl.data.utkface import groups_of
+from keras_mtl.evaluation.crossed import crossed, number_parts
 from keras_mtl.evaluation.groups import groups_for
 from keras_mtl.evaluation.metrics import Metric, main_metric
-from keras_mtl.evaluation.predictions import labels_and_predictions
-from keras_mtl.evaluation.statistics import Estimate, resample
+from keras_mtl.evaluation.predictions import clusters_of, labels_and_predictions
+from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.tasks import Task
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class Context:
         return f"{100 * self.results.config.confidence:g} %"
 
     def all_rows_of(self, task: str) -> list[Row]:
-        """The rows whose nets predict a task, in the table's order."""
-        return [row for row in self.results.rows if task in self.results.tasks_of(row)]
+        """The rows whose nets predict a task, in the table's order, without control arms: the table has those."""
+        return [row for row in self.results.nets if task in self.results.tasks_of(row)]
 
     def rows_of(self, task: str) -> list[Row]:
         """Those that are shown in detail: of many weightings only the one others are compared with and the best."""
@@ -129,8 +130,8 @@ class Context:
             task, metric: what of them.
             chosen: bool [N], which of the images that are labelled for the task count; one at least.
         """
-        config = self.results.config
         labels = self.labelled(row, task, self.first_seed)[0][chosen]
         predictions = [self.labelled(row, task, seed)[1][chosen] for seed in self.results.seeds]
-        resampled = resample({metric.name: metric}, labels, predictions, resamples=config.resamples)
-        return resampled[metric.name].estimate(config.confidence)
+        parts = number_parts(clusters_of(self.images(row, task, self.first_seed))[chosen])
+        figure = crossed({metric.name: metric}, labels, predictions, parts)[metric.name]
+        return figure.estimate(self.results.config.confidence, metric.bounds)

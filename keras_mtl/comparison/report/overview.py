@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from keras_mtl.comparison.cells import Row
+from keras_mtl.comparison.grid import as_good, chance
+from keras_mtl.comparison.parts import end_of
 from keras_mtl.comparison.report import wording
 from keras_mtl.comparison.report.blocks import Cell, Figure, Heading, HtmlTable, List, Note, Panels, Section, Text
 from keras_mtl.comparison.report.context import SYMBOLS, Context
 from keras_mtl.comparison.report.costs import relative_cells, relative_head
 from keras_mtl.comparison.report.plots import listed, vertical
+from keras_mtl.comparison.verdicts import Difference
 from keras_mtl.evaluation.scoring import DRAWN
 
 LOOK = {"better": "better", "worse": "worse"}
@@ -15,6 +18,9 @@ SIGN = {"better": "▲", "worse": "▼"}
 KINDS = {
     "multitask": "one multitask net for all of them",
     "single": "a single net a task, trained from scratch",
+    "updates": "the single net with as many updates as the multitask net",
+    "permuted": "the multitask net with the other tasks' labels permuted",
+    "retrained": "the single net retrained as long as the pruned one",
     "pruned": "what is left of the multitask net when the other tasks' branches are removed, retrained",
     "frozen": "the same with its trunk frozen",
 }
@@ -34,6 +40,8 @@ def section(context: Context) -> Section:
     blocks += [Heading("The table"), _table(context), List([note for note in context.table.notes if note != drawn])]
     if context.table.differences:
         blocks += [Heading("Differences to the single net"), _forest(context), _differences(context)]
+    if context.table.parts:
+        blocks += [Heading("What of a difference is owed to what"), _parts(context)]
     return Section("overview", "What came out", blocks)
 
 
@@ -68,6 +76,7 @@ def _verdicts(context: Context, name: str) -> List:
         lines.append(
             f"{SIGN.get(difference.verdict, '○')} {difference.row.title}: {difference.verdict}, {size} "
             f"({wording.interval(metric, task, estimate, sign=True)})"
+            + ("" if difference.as_good is None else f"; as good: {as_good(difference, task)}")
         )
     return List(lines, f"{wording.task_name(name)}, {wording.metric_name(metric)}, against {base}")
 
@@ -104,30 +113,46 @@ def _figure(context: Context, row: Row, name: str) -> Cell:
 
 
 def _differences(context: Context) -> HtmlTable:
+    found = context.table.differences
+    asked = any(difference.as_good is not None for difference in found)
     rows = []
-    for difference in context.table.differences:
-        task, metric = context.tasks[difference.task], context.metric(difference.task)
-        estimate, verdict = difference.estimate, difference.verdict
-        size = f"{wording.number(metric, task, estimate.value, sign=True)} {wording.difference_unit(metric, task)}"
-        rows.append(
-            [
-                Cell(difference.row.title),
-                Cell(wording.task_name(difference.task)),
-                Cell(size.rstrip(), wording.interval(metric, task, estimate, sign=True)),
-                Cell(chance(difference.adjusted_p)),
-                Cell(f"{SIGN.get(verdict, '○')} {verdict}", look=LOOK.get(verdict, "same")),
-            ]
-        )
+    for difference in found:
+        net, name, *cells = judged_cells(context, difference)
+        good = [Cell(as_good(difference, context.tasks[difference.task]))] if asked else []
+        rows.append([net, name, *cells, *good])
     return HtmlTable(
         f"Each net minus the single net of the same task, paired by seed and image, with {context.percent} intervals.",
-        ["Net", "Task", "Difference", "p (Holm)", "Verdict"],
+        ["Net", "Task", "Difference", "p (Holm)", "Verdict", *(["As good"] if asked else [])],
         rows,
-        words=(1, 4),
+        words=(1, 4, 5) if asked else (1, 4),
     )
 
 
-def chance(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def _parts(context: Context) -> HtmlTable:
+    rows = []
+    for part in context.table.parts:
+        _, name, *cells = judged_cells(context, part.difference)
+        rows.append([Cell(end_of(part, context.results).title), name, Cell(part.owed_to), *cells])
+    return HtmlTable(
+        f"From the single net to each net, step by step, with {context.percent} intervals; the notes above say how.",
+        ["Net", "Task", "Owed to", "Difference", "p (Holm)", "Verdict"],
+        rows,
+        words=(1, 2, 5),
+    )
+
+
+def judged_cells(context: Context, difference: Difference) -> list[Cell]:
+    """Net, task, size with interval, p-value and verdict of a difference in a task."""
+    task, metric = context.tasks[difference.task], context.metric(difference.task)
+    estimate, verdict = difference.estimate, difference.verdict
+    size = f"{wording.number(metric, task, estimate.value, sign=True)} {wording.difference_unit(metric, task)}"
+    return [
+        Cell(difference.row.title),
+        Cell(wording.task_name(difference.task)),
+        Cell(size.rstrip(), wording.interval(metric, task, estimate, sign=True)),
+        Cell(chance(difference.adjusted_p)),
+        Cell(f"{SIGN.get(verdict, '○')} {verdict}", look=LOOK.get(verdict, "same")),
+    ]
 
 
 def _forest(context: Context) -> Panels:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 
 from keras_mtl.comparison.cells import Row
-from keras_mtl.comparison.grid import best_of
+from keras_mtl.comparison.grid import best_of, chance
 from keras_mtl.comparison.methods import DELTA_M, RANK, Method, Methods
 from keras_mtl.comparison.methods_text import SINGLES, methods_notes
 from keras_mtl.comparison.report import wording
 from keras_mtl.comparison.report.blocks import Cell, Details, Figure, HtmlTable, List, Panels, Section, Text
 from keras_mtl.comparison.report.context import Context
-from keras_mtl.comparison.report.overview import LOOK, SIGN, chance
+from keras_mtl.comparison.report.overview import LOOK, SIGN
 from keras_mtl.comparison.report.plots import listed, vertical
 from keras_mtl.comparison.verdicts import Difference
 from keras_mtl.comparison.weightings import title_of
@@ -94,8 +94,8 @@ def _deltas(context: Context, methods: Methods) -> Figure:
 
 
 def _ranks(context: Context, methods: Methods) -> Figure:
-    scores = [(score, score.rank) for score in methods.scores]
-    told = "; ".join(f"{_name(score.row)} {score.rank.value:.2f}" for score in methods.scores)
+    scores = [(score, Estimate(score.rank, math.nan, math.nan)) for score in methods.scores]
+    told = "; ".join(f"{_name(score.row)} {score.rank:.2f}" for score in methods.scores)
     return Figure(
         "Mean rank",
         f"Mean over tasks of the rank among the weightings: {told}.",
@@ -126,7 +126,9 @@ def _marks(context: Context, base: Row, scores: Sequence[tuple[Method, Estimate]
                      "thickness": 2, "width": 5},
             mode="markers",
             marker={"color": context.colour(base), "size": 9, "symbol": "diamond" if score.row == base else "circle"},
-            hovertemplate=f"{_name(score.row)}<br>{shown} ({found.low:.2f} to {found.high:.2f})<extra></extra>",
+            hovertemplate=f"{_name(score.row)}<br>{shown}"
+            + ("" if math.isnan(found.low) else f" ({found.low:.2f} to {found.high:.2f})")
+            + "<extra></extra>",
         )
         for index, (score, found) in enumerate(scores)
     ]  # fmt: skip
@@ -189,10 +191,9 @@ def _columns(context: Context, methods: Methods) -> list[tuple[str, list[Cell]]]
             for score, delta, is_best in zip(scores, deltas, best, strict=True)
         ]
         columns.append(("Delta-m\n%", [Cell("0"), *cells]))
-    best = best_of([score.rank.value for score in scores], RANK)
+    best = best_of([score.rank for score in scores], RANK)
     cells = [
-        Cell(f"{score.rank.value:.2f}", wording.interval(RANK, _any(context), score.rank), "best" if is_best else "")
-        for score, is_best in zip(scores, best, strict=True)
+        Cell(f"{score.rank:.2f}", look="best" if is_best else "") for score, is_best in zip(scores, best, strict=True)
     ]
     columns.append(("Mean rank\n1 is best", [Cell(wording.NONE), *cells]))
     for title, values, write in (
