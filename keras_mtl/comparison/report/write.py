@@ -87,7 +87,7 @@ def render(context: Context, found: list[Section]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    rows = context.results.rows
+    rows = context.results.nets
     return environment.get_template("report.html").render(
         title=f"Comparison {context.results.config.name}",
         sections=found,
