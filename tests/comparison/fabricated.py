@@ -19,7 +19,10 @@ from keras_mtl.files import write_json
 from keras_mtl.tasks import BUILT_IN, Task
 
 STEPS, EPOCHS = 120, 4
-SKILL = {"multitask": 1.0, "single": 0.8, "pruned": 1.05, "frozen": 0.95}
+SKILL = {
+    **{"multitask": 1.0, "single": 0.8, "pruned": 1.05, "frozen": 0.95},
+    **{"updates": 0.85, "permuted": 0.9, "retrained": 0.82},
+}
 """How sure the nets of a variant are: one with more errs less."""
 
 

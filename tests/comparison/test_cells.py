@@ -49,7 +49,7 @@ def test_titles_of_other_nets_and_tasks():
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
-        (("multitask", "double"), "--variants takes some of multitask, single, pruned, frozen. Received"),
+        (("multitask", "double"), "--variants takes some of multitask, single, updates, permuted, retrained, pruned, frozen. Received"),
         (("single", "pruned"), "made from multitask"),
         (("frozen",), "made from multitask"),
     ],

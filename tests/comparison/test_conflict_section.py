@@ -15,7 +15,7 @@ from keras_mtl.training.conflict import COLUMNS
 
 @pytest.fixture
 def results(tmp_path):
-    return fabricate(tmp_path, seeds=2, images=60, resamples=120, variants=("multitask",))
+    return fabricate(tmp_path, seeds=2, images=60, variants=("multitask",))
 
 
 def _write_looks(results, seed: int, cosines) -> None:

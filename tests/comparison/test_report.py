@@ -29,7 +29,7 @@ MOOD = Task("mood_level", "ordinal", classes=("low", "<middle>", "high"))
 
 
 def _fabricate(path: pathlib.Path, **settings):
-    return fabricate(path, **{"resamples": 120, **settings})
+    return fabricate(path, **{**settings})
 
 
 def _costs(results) -> dict:
@@ -52,7 +52,7 @@ def _write(results, path: pathlib.Path, costs=None, **options) -> str:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return _fabricate(tmp_path_factory.mktemp("compared"), pictures=True, resamples=400)
+    return _fabricate(tmp_path_factory.mktemp("compared"), pictures=True)
 
 
 @pytest.fixture(scope="module")

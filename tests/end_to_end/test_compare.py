@@ -21,7 +21,6 @@ FLAGS = [
     "--epochs=2",
     "--seeds=2",
     "--jobs=2",
-    "--resamples=200",
 ]
 ROWS = ["Multitask-ResNet-10-w8", "ResNet-10-w8-Age", "ResNet-10-w8-Smile"]
 
