@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import pathlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
@@ -114,6 +114,10 @@ class Sides:
         train = self.places(source, "train")[: len(self.own(source, "train").images)]
         return sum(self._is_taken(source, place) and not self._cut_by(source, place) for place in train)
 
+    def people(self, source: Source, images: Sequence[str]) -> list[Place]:
+        """What stands for each image and for all others of whoever is in it, as any split of any source tells."""
+        return [self._people.find(self._place(source, image)) for image in images]
+
     def trained_on(self) -> set[Place]:
         """Where the images of all train and validation splits are."""
         splits = ((source, split) for source in self.sources if not source.drawn for split in _known(source))
@@ -136,9 +140,18 @@ class Sides:
     @functools.cached_property
     def _groups(self) -> _Groups:
         """Places that are parted never: those of one person."""
+        return self._joined(_known)
+
+    @functools.cached_property
+    def _people(self) -> _Groups:
+        """The same, with what test splits tell: it parts nothing."""
+        return self._joined(lambda source: source.splits())
+
+    def _joined(self, splits: Callable[[Source], Sequence[str]]) -> _Groups:
+        """The places of one person, as these splits of each source tell."""
         groups = _Groups()
         for source in self.sources:
-            for split in _known(source):
+            for split in splits(source):
                 records = self.own(source, split)
                 known = [*(records.identities or [None] * len(records.images)), *(one.identity for one in records.bad)]
                 for place, identity in zip(self.places(source, split), known, strict=True):
