@@ -72,7 +72,14 @@ class Sides:
         self._folders: dict[str, str] = {}
 
     def records(self, source: Source, split: str) -> Records | None:
-        """A source's records of a split, its own or cut off train; None where it has no such split."""
+        """A source's records of a split, its own or cut off train, cleaned; None where it has no such split."""
+        found = self._parted(source, split)
+        if found is None or self.clean is None or split != "validation":
+            return found
+        # Not before the sides are known: whatever is cleaned of validation, the same is trained on.
+        return self.clean.validated(source.name, found, self.fraction if self._is_cut(source) else None)
+
+    def _parted(self, source: Source, split: str) -> Records | None:
         cut = self._is_cut(source) and split == "validation"
         if not cut and split not in source.splits():
             return None
@@ -91,7 +98,7 @@ class Sides:
         return records.take(wanted, bad)
 
     def own(self, source: Source, split: str) -> Records:
-        """The records of one of the source's own splits, but what is cleaned away."""
+        """The records of one of the source's own splits, but what is cleaned away of either side of test."""
         found = self._own.get((source.name, split))
         if found is None:
             found = source.records(split)
