@@ -39,8 +39,15 @@ class AuditConfig(Config):
         low=0.5,
         high=1.0,
     )
-    write_clean: bool = flag(False, "Write a clean split: no image of test is in train as well.", GROUP)
-    remove_from: str = flag("test", "The side from which a clean split removes what is in both.", GROUP, choices=SIDES)
+    write_clean: bool = flag(
+        False, "Write a clean split: no image of test is in train as well, and none of validation.", GROUP
+    )
+    remove_from: str = flag(
+        "test",
+        "The side from which a clean split removes what is in test and in train or validation.",
+        GROUP,
+        choices=SIDES,
+    )
 
 
 def main(config: AuditConfig) -> None:

@@ -22,7 +22,7 @@ LAYERS = ("pool", "hidden", "dropout", "logits")
 OUTPUTS = ("class", "distribution", "interval")
 """An export's output `<task>_<ending>` says more about `<task>`."""
 COLUMNS = (
-    *("source", "image", "photo", "seconds", "face", "faces", "error"),
+    *("source", "image", "cluster", "photo", "seconds", "face", "faces", "error"),
     *("box", "box_left", "box_top", "box_right", "box_bottom"),
 )
 """What tables of images, crops and predictions have besides tasks."""

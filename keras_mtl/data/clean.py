@@ -1,19 +1,29 @@
-"""The clean split: which images are left out because they are in train and in test, and why.
+"""The clean split: which images are left out because they are in two splits, and why.
 
 `keras_mtl.audit --write_clean` writes a folder of two files: `removed.csv`, the ledger, and `clean.json`, which says
-what the audit saw. `--clean=FOLDER` of train, evaluate and compare leaves the ledger's images out.
+what the audit saw, and whose ledger it is by a hash. `--clean=FOLDER` of train, evaluate and compare leaves the
+ledger's images out:
+
+- What is in test and in train or validation goes from test, or from train and validation; the side is one for all.
+- What is in validation and in train, of any source, goes from validation: the epoch must not be chosen by what is
+  trained on. It is never train's that goes, so that a net is trained on the same images, cleaned of this or not. Where
+  validation is cut off train, that depends on the share that is cut off, and holds for the audit's alone.
+
+Folders of before the second rule, and of before the hash, are read as they are.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
+import io
 import pathlib
 from collections.abc import Iterable, Mapping
 
 from keras_mtl.data.source import Records, digest
 from keras_mtl.errors import UserError
-from keras_mtl.files import printable, read_json, write_csv, write_json
+from keras_mtl.files import printable, read_bytes, read_json, write_csv, write_json
 
 LEDGER, FACTS = "removed.csv", "clean.json"
 SIDES = ("test", "train")
@@ -25,7 +35,7 @@ class Removed:
     """An image that a clean split is without.
 
     Attributes:
-        source, split, image: which one.
+        source, split, image: which one; the split as the audit parts them, validation cut off train where it has to.
         reason: "exact duplicate" or "near duplicate".
         twin_source, twin_split, twin: the image on the other side that it is like.
         similarity: 1 for an exact duplicate, else of the fine structure.
@@ -40,6 +50,11 @@ class Removed:
     twin: str
     similarity: float
 
+    @property
+    def validated(self) -> bool:
+        """Whether it is removed from validation alone, since it is in train."""
+        return (self.split, self.twin_split) == ("validation", "train")
+
 
 @dataclasses.dataclass(frozen=True)
 class Clean:
@@ -49,17 +64,27 @@ class Clean:
         folder: where it was read.
         side: "test" or "train", from which its images were removed.
         removed: names by source, as `printable` gives them.
+        twins: those that are removed from validation alone, since they are in train, likewise.
         seen: by source and split, a hash over the names that the audit saw.
+        validation_fraction: what the audit cut off train for validation; None where it did not say.
     """
 
     folder: pathlib.Path
     side: str
     removed: Mapping[str, frozenset[str]]
+    twins: Mapping[str, frozenset[str]]
     seen: Mapping[str, Mapping[str, str]]
+    validation_fraction: float | None = None
 
     def __str__(self) -> str:
-        count = sum(map(len, self.removed.values()))
-        return f"clean: {count} images removed from {self.side}, {self.folder / LEDGER}"
+        removed, twins = (sum(map(len, some.values())) for some in (self.removed, self.twins))
+        also = f" and {twins} from validation" if twins else ""
+        return f"clean: {removed} images removed from {self.side}{also}, {self.folder / LEDGER}"
+
+    @property
+    def changes_training(self) -> bool:
+        """Whether a training reads other images with it, to train or to validate on."""
+        return self.side == "train" or any(self.twins.values())
 
     def filter(self, source: str, split: str, records: Records) -> Records:
         """A source's records of one of its own splits, without what is removed.
@@ -76,9 +101,30 @@ class Clean:
             )
         if (split == "test") != (self.side == "test") or source not in self.removed:
             return records
-        gone = self.removed[source]
-        kept = [i for i, image in enumerate(records.images) if printable(image) not in gone]
-        return records.take(kept, [bad for bad in records.bad if printable(bad.image) not in gone])
+        return _without(records, self.removed[source])
+
+    def validated(self, source: str, records: Records, fraction: float | None) -> Records:
+        """A source's records of validation, without the images that are trained on.
+
+        Args:
+            source: its name.
+            records: its own split, or what was cut off train.
+            fraction: the share that was cut off; None for its own split.
+
+        Raises:
+            UserError: the audit cut off another share: others are validated on.
+        """
+        if None not in (fraction, self.validation_fraction) and fraction != self.validation_fraction:
+            raise UserError(
+                f"--clean={self.folder}: its audit cut off {self.validation_fraction:g} of train for validation, and "
+                f"--validation_fraction is {fraction:g}; run keras_mtl.audit --write_clean again with that one"
+            )
+        return _without(records, self.twins[source]) if source in self.twins else records
+
+
+def _without(records: Records, gone: frozenset[str]) -> Records:
+    kept = [i for i, image in enumerate(records.images) if printable(image) not in gone]
+    return records.take(kept, [bad for bad in records.bad if printable(bad.image) not in gone])
 
 
 def names_of(records: Records) -> list[str]:
@@ -92,41 +138,72 @@ def names_digest(names: Iterable[str]) -> str:
 
 
 def write_clean(
-    folder: str | pathlib.Path, side: str, removed: Iterable[Removed], seen: Mapping[str, Mapping[str, str]]
+    folder: str | pathlib.Path,
+    side: str,
+    removed: Iterable[Removed],
+    seen: Mapping[str, Mapping[str, str]],
+    validation_fraction: float | None = None,
 ) -> None:
-    """Writes the ledger and what the audit saw; the facts last, since a clean split counts once they are there."""
+    """Writes the ledger and what the audit saw.
+
+    The facts of before go first and the new ones come last: a clean split counts where there are facts, and they are
+    the ledger's beside them.
+    """
     folder = pathlib.Path(folder)
+    (folder / FACTS).unlink(missing_ok=True)
     write_csv(folder / LEDGER, [field.name for field in dataclasses.fields(Removed)], map(dataclasses.astuple, removed))
-    write_json(folder / FACTS, {"side": side, "seen": seen})
+    facts = {"side": side, "validation_fraction": validation_fraction, "seen": seen}
+    write_json(folder / FACTS, {**facts, "ledger": _hash((folder / LEDGER).read_bytes())})
 
 
-def read_removed(folder: str | pathlib.Path) -> list[Removed]:
-    """The ledger."""
-    with (pathlib.Path(folder) / LEDGER).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+def _hash(ledger: bytes) -> str:
+    return hashlib.sha256(ledger).hexdigest()[:32]
+
+
+def _rows(ledger: bytes) -> list[Removed]:
+    rows = csv.DictReader(io.StringIO(ledger.decode("utf-8"), newline=""))
     return [Removed(similarity=float(row.pop("similarity")), **row) for row in rows]
+
+
+def _by_source(rows: Iterable[Removed]) -> dict[str, frozenset[str]]:
+    images: dict[str, set[str]] = {}
+    for row in rows:
+        images.setdefault(row.source, set()).add(row.image)
+    return {name: frozenset(some) for name, some in images.items()}
 
 
 def read_clean(folder: str | pathlib.Path) -> Clean | None:
     """The clean split in a folder; None for no folder, which is the split as given.
 
     Raises:
-        UserError: there is none, or it can't be read.
+        UserError: there is none, it can't be read, or its two files are not of one audit.
     """
     if not str(folder):
         return None
     path = pathlib.Path(folder)
     try:
-        facts, rows = read_json(path / FACTS), read_removed(path)
-        images: dict[str, set[str]] = {}
-        for row in rows:
-            images.setdefault(row.source, set()).add(row.image)
-        return Clean(path, facts["side"], {name: frozenset(some) for name, some in images.items()}, facts["seen"])
+        facts, ledger = read_json(path / FACTS), read_bytes(path / LEDGER)
+        rows = _rows(ledger)
+        found = Clean(
+            path,
+            facts["side"],
+            _by_source(row for row in rows if not row.validated),
+            _by_source(row for row in rows if row.validated),
+            facts["seen"],
+            facts.get("validation_fraction"),
+        )
+        torn = facts.get("ledger") not in (None, _hash(ledger))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"--clean must be a folder that keras_mtl.audit --write_clean wrote, with {FACTS} and {LEDGER}. "
             f"Received: {str(folder)!r} ({type(error).__name__})"
         ) from None
+    if torn:
+        raise UserError(
+            f"--clean={folder}: {LEDGER} is not the one that {FACTS} was written with; "
+            f"run keras_mtl.audit --write_clean again"
+        )
+    return found
 
 
 def splits_note(folder: str) -> str:

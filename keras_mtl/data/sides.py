@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import pathlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
@@ -72,7 +72,14 @@ class Sides:
         self._folders: dict[str, str] = {}
 
     def records(self, source: Source, split: str) -> Records | None:
-        """A source's records of a split, its own or cut off train; None where it has no such split."""
+        """A source's records of a split, its own or cut off train, cleaned; None where it has no such split."""
+        found = self._parted(source, split)
+        if found is None or self.clean is None or split != "validation":
+            return found
+        # Not before the sides are known: whatever is cleaned of validation, the same is trained on.
+        return self.clean.validated(source.name, found, self.fraction if self._is_cut(source) else None)
+
+    def _parted(self, source: Source, split: str) -> Records | None:
         cut = self._is_cut(source) and split == "validation"
         if not cut and split not in source.splits():
             return None
@@ -91,7 +98,7 @@ class Sides:
         return records.take(wanted, bad)
 
     def own(self, source: Source, split: str) -> Records:
-        """The records of one of the source's own splits, but what is cleaned away."""
+        """The records of one of the source's own splits, but what is cleaned away of either side of test."""
         found = self._own.get((source.name, split))
         if found is None:
             found = source.records(split)
@@ -113,6 +120,10 @@ class Sides:
         """How many images of train are kept out of it only because other sources validate on them."""
         train = self.places(source, "train")[: len(self.own(source, "train").images)]
         return sum(self._is_taken(source, place) and not self._cut_by(source, place) for place in train)
+
+    def people(self, source: Source, images: Sequence[str]) -> list[Place]:
+        """What stands for each image and for all others of whoever is in it, as any split of any source tells."""
+        return [self._people.find(self._place(source, image)) for image in images]
 
     def trained_on(self) -> set[Place]:
         """Where the images of all train and validation splits are."""
@@ -136,9 +147,18 @@ class Sides:
     @functools.cached_property
     def _groups(self) -> _Groups:
         """Places that are parted never: those of one person."""
+        return self._joined(_known)
+
+    @functools.cached_property
+    def _people(self) -> _Groups:
+        """The same, with what test splits tell: it parts nothing."""
+        return self._joined(lambda source: source.splits())
+
+    def _joined(self, splits: Callable[[Source], Sequence[str]]) -> _Groups:
+        """The places of one person, as these splits of each source tell."""
         groups = _Groups()
         for source in self.sources:
-            for split in _known(source):
+            for split in splits(source):
                 records = self.own(source, split)
                 known = [*(records.identities or [None] * len(records.images)), *(one.identity for one in records.bad)]
                 for place, identity in zip(self.places(source, split), known, strict=True):

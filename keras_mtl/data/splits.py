@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_mtl.data import cache as pixel_cache
 from keras_mtl.data.clean import Clean
+from keras_mtl.data.clusters import find_clusters
 from keras_mtl.data.sides import Sides
 from keras_mtl.data.source import SPLITS, Bad, Records, Source, digest
 from keras_mtl.errors import UserError
@@ -30,6 +31,8 @@ class SplitData:
         split: the split's name.
         fingerprint: a hash over the images' files, names, order and labels.
         groups: {kind of group: which one each of the n images is in}, None where that is unknown.
+        clusters: int64 [n], the same number for images that are drawn together, over all sources of the split, as
+            `find_clusters` gives them; None where nobody asked.
     """
 
     source: str
@@ -39,6 +42,7 @@ class SplitData:
     split: str = ""
     fingerprint: str = ""
     groups: dict[str, list[str | None]] = dataclasses.field(default_factory=dict)
+    clusters: np.ndarray | None = None
 
 
 def load_split(
@@ -52,6 +56,7 @@ def load_split(
     max_bad_share: float = 0.05,
     cache: str = "auto",
     clean: Clean | None = None,
+    clusters: bool = False,
 ) -> tuple[list[SplitData], list[Bad]]:
     """Loads a split of every source that has it.
 
@@ -70,6 +75,7 @@ def load_split(
         max_bad_share: the largest share of bad records, by source, that is put up with.
         cache: "memory", "file", "none", or "auto" for memory up to 2 GiB of pixels and the file beyond.
         clean: images to leave out, as from `read_clean`.
+        clusters: whether to say which images are of one person or one photo, which takes time.
 
     Returns:
         One `SplitData` for each source that has the split, in the order of `sources`; and the quarantined records.
@@ -97,6 +103,9 @@ def load_split(
         _check_share(source.name, split, records, max_bad_share)
         _tell(source.name, split, records)
         bad += records.bad
+    if clusters:
+        for part, numbers in zip(data, find_clusters(sides, data, cache_dir, mode), strict=True):
+            part.clusters = numbers
     return data, bad
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from keras_mtl.data.clean import splits_note
 from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
-from keras_mtl.evaluation.predictions import Predictor, predict_split, write_predictions
+from keras_mtl.evaluation.predictions import Predictor, clusters_of, predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import printable, read_json
 from keras_mtl.names import check_names
@@ -57,10 +57,11 @@ def evaluate_run(
         tell: takes the table; `print` by default.
 
     Returns:
-        The split's entry: `images`, `quarantined`, `splits` ("as given" or "clean: ..."), `sources`, `drawn` (those of
-        them that are drawn, not photos), `confidence`, `resamples`, and `tasks` by name, each with `kind`, `images`
-        (labelled ones) and `metrics` {name: {value, low, high, undefined}}; `by_source` where several sources label
-        the task; `by_group` {kind of group: {group: the same, of the task's main metric}} where groups are known.
+        The split's entry: `images`, `clusters` (how many there are of these: of one person or one photo),
+        `quarantined`, `splits` ("as given" or "clean: ..."), `sources`, `drawn` (those of them that are drawn, not
+        photos), `confidence`, `resamples`, and `tasks` by name, each with `kind`, `images` (labelled ones) and
+        `metrics` {name: {value, low, high, undefined}}; `by_source` where several sources label the task; `by_group`
+        {kind of group: {group: the same, of the task's main metric}} where groups are known.
 
     Raises:
         ValueError: no run or model there, no source with that split, or too many bad records.
@@ -131,11 +132,12 @@ def evaluate_model(
     tasks = model.tasks
     check_names(tasks)  # Of a net trained before that was asked for: told before its images are read.
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
-    data, bad = load_configured_split(config, sources, tasks, split)
+    data, bad = load_configured_split(config, sources, tasks, split, clusters=True)
     frame = predict_split(model, data, batch_size=batch_size)
     drawn = {source.name for source in sources if source.drawn}
     result = {
         "images": len(frame),
+        "clusters": len(set(clusters_of(frame))),
         "quarantined": len(bad),
         "splits": splits_note(config.clean),
         "sources": [part.source for part in data],

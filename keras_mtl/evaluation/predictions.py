@@ -16,6 +16,7 @@ from keras_mtl.tasks import Task
 if TYPE_CHECKING:
     from keras_mtl.data.splits import SplitData
 
+CLUSTER = "cluster"
 GROUP = "group:"
 """What the columns of groups begin with; no task's name holds a colon."""
 
@@ -42,10 +43,11 @@ def predict_split(model: Predictor, data: Sequence[SplitData], *, batch_size: in
         batch_size: images at once.
 
     Returns:
-        One row for each record, in the order of `data`: `source`, `image` (its name, as `printable` gives it), and for
-        each task `<task>` (the label: a value or a class name, missing where there is none), `<task>_predicted`, and
-        for classes one column `<task>_<class>` with its probability, 0 to 1; then `group:<kind>` for each kind of group
-        that a source tells, missing where it is unknown.
+        One row for each record, in the order of `data`: `source`, `image` (its name, as `printable` gives it),
+        `cluster` (the same number for images of one person or one photo) where `data` tells it, and for each task
+        `<task>` (the label: a value or a class name, missing where there is none), `<task>_predicted`, and for classes
+        one column `<task>_<class>` with its probability, 0 to 1; then `group:<kind>` for each kind of group that a
+        source tells, missing where it is unknown.
 
     Raises:
         UserError: two columns would bear one name.
@@ -71,8 +73,19 @@ def labels_and_predictions(frame: pd.DataFrame, task: Task) -> tuple[np.ndarray,
 
 
 def clusters_of(frame: pd.DataFrame) -> np.ndarray:
-    """Which images are drawn together, int64 [N]: those of one number; each alone in tables of before."""
-    return frame["cluster"].to_numpy(np.int64) if "cluster" in frame else np.arange(len(frame))
+    """Which images of the table, or of some of its rows, are drawn together: those of one person or of one photo.
+
+    Args:
+        frame: as from `predict_split` or `read_predictions`. The numbers in its column `cluster` mean something in
+            this table alone: a net that is scored on fewer sources has others.
+
+    Returns:
+        int64 [N]: from 0, in the order in which they first appear in these rows. Each image is by itself in a table
+        of before there were clusters.
+    """
+    if CLUSTER not in frame:
+        return np.arange(len(frame), dtype=np.int64)
+    return pd.factorize(frame[CLUSTER])[0].astype(np.int64)
 
 
 def write_predictions(frame: pd.DataFrame, path: str | pathlib.Path) -> None:
@@ -98,6 +111,8 @@ def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_siz
         "source": [part.source] * len(part.keys),
         "image": [printable(key) for key in part.keys],
     }
+    if part.clusters is not None:
+        columns[CLUSTER] = part.clusters
     unlabelled = np.full(len(part.keys), np.nan)
     for name, task in tasks.items():
         labels, predicted = part.labels.get(name, unlabelled), decoded[name]

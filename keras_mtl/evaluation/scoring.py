@@ -44,9 +44,11 @@ def score(frame: pd.DataFrame, tasks: Mapping[str, Task], **bootstrap_settings) 
 
 def report(result: dict, tasks: Mapping[str, Task], *, run: str, split: str) -> str:
     """A result of `evaluate_run` as text: what was scored, then a line for each task and metric."""
+    clusters = result.get("clusters", result["images"])
     lines = [
-        f"{run} on split {split!r}: {result['images']:,} images of {', '.join(result['sources'])}; "
-        f"{result['quarantined']:,} quarantined"
+        f"{run} on split {split!r}: {result['images']:,} images of {', '.join(result['sources'])}"
+        + (f", in {clusters:,} clusters of one person or photo" if clusters < result["images"] else "")
+        + f"; {result['quarantined']:,} quarantined"
         + (" (see quarantine.csv)" if result["quarantined"] else "")
         + f"; {result['splits']}"
     ]

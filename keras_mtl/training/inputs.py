@@ -30,7 +30,7 @@ class Inputs:
 
 
 def load_configured_split(
-    config: Config, sources: Sequence[Source], tasks: Iterable[str], split: str
+    config: Config, sources: Sequence[Source], tasks: Iterable[str], split: str, *, clusters: bool = False
 ) -> tuple[list[SplitData], list[Bad]]:
     """`load_split` with a config's image size, cache, validation fraction and share of bad records."""
     return load_split(
@@ -43,6 +43,7 @@ def load_configured_split(
         max_bad_share=config.max_bad_share,
         cache=config.cache,
         clean=read_clean(config.clean),
+        clusters=clusters,
     )
 
 

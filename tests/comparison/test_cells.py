@@ -49,9 +49,11 @@ def test_titles_of_other_nets_and_tasks():
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
-        (("multitask", "double"), "--variants takes some of multitask, single, updates, permuted, retrained, pruned, frozen. Received"),
+        (("multitask", "double"), "--variants takes some of multitask, single, updates, permuted, .*frozen. Received"),
         (("single", "pruned"), "made from multitask"),
         (("frozen",), "made from multitask"),
+        (("multitask", "updates"), "updates is a control arm beside single: name that one as well"),
+        (("single", "permuted"), "permuted is a control arm beside multitask: name that one as well"),
     ],
 )
 def test_wrong_variants_are_named(variants, message):
@@ -166,3 +168,30 @@ def test_a_clean_split_that_leaves_training_alone_takes_nets_trained_as_given(tm
     planned = cells(clean=str(tmp_path / "clean"))
     expected = str(tmp_path / "clean") if trained_on else ""
     assert {cell.config.clean for cell in planned.values()} == {expected}
+
+
+ARMS = ("multitask", "single", "updates", "permuted", "retrained", "pruned")
+
+
+def test_control_arms_differ_from_their_neighbours_in_one_thing():
+    found = cells(variants=ARMS, seeds=1, retrain_share=0.5, batch_size=60)
+    single, updates = (found[f"{name}-age-epochs-seed0"].config for name in ("single", "updates"))
+    assert (updates.steps, updates.batch_size) == (1000, 15) and single.steps * single.batch_size == 1000 * 15
+    assert dataclasses.replace(updates, name="", steps=1, steps_per_epoch=1, batch_size=1) == dataclasses.replace(
+        single, name="", steps=1, steps_per_epoch=1, batch_size=1
+    )
+    multitask, permuted = found["multitask-seed0"].config, found["permuted-age-seed0"].config
+    assert permuted == dataclasses.replace(multitask, name=permuted.name, permute_labels=("gender", "smile"))
+    pruned, retrained = (found[f"{name}-age-epochs-seed0"].config for name in ("pruned", "retrained"))
+    assert retrained == dataclasses.replace(pruned, name=retrained.name, prune_from=str(single.run_path))
+    assert list(found).index("retrained-age-epochs-seed0") > list(found).index("single-age-epochs-seed0")
+
+
+def test_control_arms_leave_the_other_cells_as_they_are():
+    few, all_ = cells(variants=("multitask", "single", "pruned")), cells(variants=ARMS)
+    assert {name: all_[name].config for name in few} == {name: cell.config for name, cell in few.items()}
+
+
+def test_equal_compute_has_no_arm_of_equal_updates():
+    with pytest.raises(UserError, match="updates is for --budget=epochs"):
+        rows(CompareConfig(variants=("multitask", "single", "updates"), budget="compute"))

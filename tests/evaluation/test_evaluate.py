@@ -52,7 +52,7 @@ def test_evaluation_fills_the_run_folder_and_prints_a_table(run, capsys):
     assert "gone.png" in run.quarantine_path.read_text() and b"\r" not in run.quarantine_path.read_bytes()
 
     frame = pd.read_csv(run.predictions_path / "test.csv")
-    assert len(frame) == result["images"]
+    assert len(frame) == result["images"] and frame["cluster"].nunique() == result["clusters"]
     labelled = frame.dropna(subset="age")
     age = result["tasks"]["age"]
     assert age["images"] == len(labelled)
@@ -66,6 +66,17 @@ def test_evaluation_fills_the_run_folder_and_prints_a_table(run, capsys):
     # Photos that are labelled for one class only leave AUC undefined.
     assert result["tasks"]["smile"]["by_source"]["csv_age_smile"]["metrics"]["roc_auc"]["value"] is None
     assert "smile [csv_age_smile] roc_auc: undefined" in printed
+
+
+def test_pictures_of_one_person_are_counted_as_one_cluster(run, tmp_path, capsys):
+    rows = [f"test{i}.png,test,{20 + i},{'ann' if i % 2 else ''}" for i in range(6)]
+    (tmp_path / "people.csv").write_text("\n".join(["image,split,age,identity", *rows, "test0.png,test,21,"]))
+    (tmp_path / "smiles.csv").write_text("image,split,smile\ntest2.png,test,0\n")
+    sources = ["age=csv:people.csv", "smile=csv:smiles.csv"]
+    result = evaluate_run(run.path, sources=sources, resamples=20)
+    assert pd.read_csv(run.predictions_path / "test.csv")["cluster"].tolist() == [0, 1, 2, 1, 3, 1, 0, 2]
+    assert result["clusters"] == 4 and result["images"] == 8
+    assert "8 images of csv_age, csv_smile, in 4 clusters of one person or photo" in capsys.readouterr().out
 
 
 def test_evaluating_again_and_on_another_split_keeps_what_is_there(run):

@@ -7,6 +7,7 @@ import pytest
 from keras_mtl.data.splits import SplitData
 from keras_mtl.evaluation.groups import groups_of
 from keras_mtl.evaluation.predictions import (
+    clusters_of,
     labels_and_predictions,
     predict_split,
     read_predictions,
@@ -53,6 +54,19 @@ def test_groups_stand_in_columns_of_their_own_and_stay_text(tiny_model, data, tm
             "site": ["1", "2", None, "NA", "1", "1", "2"] + [None] * 5,
             "smile": [None] * 7 + ["a"] * 5,
         }
+
+
+def test_clusters_stand_in_the_table_and_read_back(tiny_model, data, frame, tmp_path):
+    assert "cluster" not in frame and clusters_of(frame).tolist() == list(range(12))
+    data[0].clusters, data[1].clusters = np.array([0, 1, 0, 2, 3, 3, 4]), np.array([5, 1, 6, 7, 5])
+    told = predict_split(tiny_model, data, batch_size=4)
+    assert list(told.columns[:3]) == ["source", "image", "cluster"]
+    write_predictions(told, tmp_path / "test.csv")
+    for table in (told, read_predictions(tmp_path / "test.csv", tiny_model.tasks)):
+        numbers = clusters_of(table)
+        assert numbers.dtype == np.int64 and numbers.tolist() == [0, 1, 0, 2, 3, 3, 4, 5, 1, 6, 7, 5]
+        # Of some of the rows: from 0 without gaps.
+        assert clusters_of(table[table["smile"].notna()]).tolist() == [0, 1, 2, 0]
 
 
 def test_predictions_are_the_models_own(frame, tiny_model, images):

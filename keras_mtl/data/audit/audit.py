@@ -19,6 +19,7 @@ from keras_mtl.data.audit.leaks import (
     group_numbers,
     leaks,
     removals,
+    twins,
 )
 from keras_mtl.data.audit.pictures import read_pictures
 from keras_mtl.data.clean import Removed, names_digest, names_of, write_clean
@@ -36,34 +37,47 @@ class Audit:
         images: every readable image of a split, once, however many records it has.
         duplicates: pairs of positions in `images`.
         leaking: those between a test split and another.
+        twins: those between a validation split and train.
         conflicting: pairs with different labels, and the tasks that differ.
         shared_identities: by source, people who are in test and in another split, sorted; a source whose people
             are unknown is absent.
         removed: what a clean split is without, `side` says from where.
+        not_validated: what a clean split doesn't validate on, since it is trained on.
         bad: the quarantined records.
         seen: by source and split of its own, a hash over the names of all records.
+        validation_fraction: share of train that was taken for validation, where a source has no such split.
     """
 
     facts: dict[str, dict[str, dict]]
     images: list[Image]
     duplicates: list[Duplicate]
     leaking: list[Duplicate]
+    twins: list[Duplicate]
     conflicting: list[tuple[Duplicate, list[str]]]
     shared_identities: dict[str, list[str]]
     removed: list[Removed]
+    not_validated: list[Removed]
     side: str
     bad: list[Bad]
     seen: dict[str, dict[str, str]]
+    validation_fraction: float
 
-    @property
-    def test_images(self) -> int:
-        """How many images are in a test split."""
-        return sum(image.split == "test" for image in self.images)
+    def images_of(self, split: str) -> int:
+        """How many images are in a split, of any source."""
+        return sum(image.split == split for image in self.images)
 
     @property
     def leaking_images(self) -> int:
-        """How many of these are in another split as well."""
-        return len({i for pair in self.leaking for i in pair[:2] if self.images[i].split == "test"})
+        """How many images of test are in another split as well."""
+        return self._in(self.leaking, "test")
+
+    @property
+    def twin_images(self) -> int:
+        """How many images of validation are in train as well."""
+        return self._in(self.twins, "validation")
+
+    def _in(self, pairs: Sequence[Duplicate], split: str) -> int:
+        return len({i for pair in pairs for i in pair[:2] if self.images[i].split == split})
 
     def count(self, pairs: Sequence[Duplicate]) -> dict[str, dict[str, int]]:
         """How many of the pairs are exact and near, by which two splits they lie in."""
@@ -85,7 +99,7 @@ def audit_sources(
         sources: as from `parse_sources`.
         validation_fraction: share of train that training would cut off, where a source has no validation split.
         threshold: similarity from which two pictures count as one.
-        side: "test" or "train", from which a clean split removes leaks.
+        side: "test" or "train", from which a clean split removes what is in both.
 
     Raises:
         UserError: a source that can't be used.
@@ -98,6 +112,7 @@ def audit_sources(
         np.concatenate([look.grey for look in found]), [one for look in found for one in look.hashes], threshold
     )
     leaking = leaks(images, duplicates)
+    removed = removals(images, leaking, side)
     facts: dict[str, dict[str, dict]] = {source.name: {} for source in sources}
     for look in found:
         facts[look.source.name][look.split] = look.facts
@@ -106,12 +121,15 @@ def audit_sources(
         images,
         duplicates,
         leaking,
+        twins(images, duplicates),
         conflicts(images, duplicates),
         _shared_identities(found),
-        removals(images, leaking, side),
+        removed,
+        removals(images, twins(images, duplicates, removed), "validation"),
         side,
         [one for look in found for one in look.bad],
         _seen(sides),
+        validation_fraction,
     )
 
 
@@ -194,15 +212,18 @@ def write_audit(audit: Audit, folder: str | pathlib.Path, *, clean: bool = False
         ],
     )
     if clean:
-        write_clean(folder / "clean", audit.side, audit.removed, audit.seen)
+        removed = [*audit.removed, *audit.not_validated]
+        write_clean(folder / "clean", audit.side, removed, audit.seen, audit.validation_fraction)
     write_json(
         folder / "audit.json",
         {
             "sources": audit.facts,
             "duplicates": audit.count(audit.duplicates),
             "leaks": audit.count(audit.leaking),
+            "twins": audit.count(audit.twins),
             "conflicting": audit.count([pair for pair, _ in audit.conflicting]),
             "shared_identities": audit.shared_identities,
             "removed": {"from": audit.side, **collections.Counter(row.source for row in audit.removed)},
+            "not_validated": collections.Counter(row.source for row in audit.not_validated),
         },
     )

@@ -1,4 +1,4 @@
-"""Duplicates among all images of all sources, and those of them that leak from train into test."""
+"""Duplicates among all images of all sources, and those of them that leak from train into test or validation."""
 
 from __future__ import annotations
 
@@ -85,6 +85,17 @@ def leaks(images: Sequence[Image], duplicates: Sequence[Duplicate]) -> list[Dupl
     ]
 
 
+def twins(images: Sequence[Image], duplicates: Sequence[Duplicate], removed: Sequence[Removed] = ()) -> list[Duplicate]:
+    """Those pairs of which one image is validated on and the other trained on, but for images that are removed."""
+    gone = {(row.source, row.split, row.image) for row in removed}
+    return [
+        pair
+        for pair in duplicates
+        if {images[pair.first].split, images[pair.second].split} == {"train", "validation"}
+        and not {images[pair.first][:3], images[pair.second][:3]} & gone
+    ]
+
+
 def conflicts(images: Sequence[Image], duplicates: Sequence[Duplicate]) -> list[tuple[Duplicate, list[str]]]:
     """Pairs whose labels differ, and for which tasks."""
     found = []
@@ -101,10 +112,17 @@ def conflicts(images: Sequence[Image], duplicates: Sequence[Duplicate]) -> list[
 
 
 def removals(images: Sequence[Image], leaking: Sequence[Duplicate], side: str) -> list[Removed]:
-    """What has to go from "test" or from "train" for no leak to be left; an image once, with its likest twin."""
+    """What has to go for no leak to be left; an image once, with its likest twin.
+
+    Args:
+        images: all.
+        leaking: pairs of which one image is on the side and one is not.
+        side: "test", "validation", or "train" for what is not in test.
+    """
     best: dict[int, Removed] = {}
     for pair in leaking:
-        first_goes = (images[pair.first].split == "test") == (side == "test")
+        split = images[pair.first].split
+        first_goes = split != "test" if side == "train" else split == side
         gone, twin = (pair.first, pair.second) if first_goes else (pair.second, pair.first)
         known = best.get(gone)
         if known is None or pair.similarity > known.similarity:

@@ -35,7 +35,7 @@ def write_page(audit: Audit, sources: Sequence[Source], path: str | pathlib.Path
         audit=audit,
         tasks=[_task(audit, name) for name in task_names(audit.facts)],
         places=audit.count(audit.duplicates),
-        leak_places=audit.count(audit.leaking),
+        marks=dict.fromkeys(audit.count(audit.leaking), "leak") | dict.fromkeys(audit.count(audit.twins), "twins"),
         pairs=[_pair(audit, by_name, pair, pair in leaking, differing.get(pair, [])) for pair in pairs[:MOST_PAIRS]],
         licences=sorted({f"{source.name}: {source.licence}" for source in sources}),
     )

@@ -45,20 +45,23 @@ def _classes(audit: Audit) -> Iterable[str]:
 def _duplicates(audit: Audit) -> str:
     if not audit.duplicates:
         return "Duplicates: none"
-    leaking, conflicting = audit.count(audit.leaking), audit.count([pair for pair, _ in audit.conflicting])
+    marks = dict.fromkeys(audit.count(audit.leaking), "LEAK") | dict.fromkeys(audit.count(audit.twins), "TWINS")
+    conflicting = audit.count([pair for pair, _ in audit.conflicting])
     rows: list[tuple] = [("pairs of duplicates", "exact", "near", "labels differ", "")]
     for place, kinds in audit.count(audit.duplicates).items():
         differing = sum(conflicting.get(place, {}).values())
-        rows.append((place, kinds.get("exact", 0), kinds.get("near", 0), differing, "LEAK" if place in leaking else ""))
+        rows.append((place, kinds.get("exact", 0), kinds.get("near", 0), differing, marks.get(place, "")))
     table = aligned([tuple(map(str, row)) for row in rows], right=(1, 2, 3))
-    if not audit.test_images:
-        return table
-    text = (
-        f"{audit.leaking_images:,} of {audit.test_images:,} test images are in train or validation as well, "
-        "of some source"
-    )
-    removed = f"; a clean split is without {len(audit.removed):,} images of {audit.side}" if audit.removed else ""
-    return f"{table}\n\n{text}{removed}"
+    told = [
+        f"{count:,} of {audit.images_of(split):,} {split} images are in {other} as well, of some source"
+        + (f"; a clean split is without {len(removed):,} images of {side}" if removed else "")
+        for split, count, other, removed, side in (
+            ("test", audit.leaking_images, "train or validation", audit.removed, audit.side),
+            ("validation", audit.twin_images, "train", audit.not_validated, "validation"),
+        )
+        if audit.images_of(split)
+    ]
+    return "\n\n".join([table, "\n".join(told)] if told else [table])
 
 
 def _wrong(audit: Audit) -> str:

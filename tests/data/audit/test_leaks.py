@@ -5,7 +5,16 @@ from audited_pictures import pictures
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_mtl.data.audit.leaks import Duplicate, Image, conflicts, find_duplicates, group_numbers, leaks, removals
+from keras_mtl.data.audit.leaks import (
+    Duplicate,
+    Image,
+    conflicts,
+    find_duplicates,
+    group_numbers,
+    leaks,
+    removals,
+    twins,
+)
 
 IMAGES = [
     Image("faces", "train", "a.jpg", {"age": 20.0}),
@@ -47,6 +56,14 @@ def test_no_leak_is_left_after_removal_from_either_side(entries):
         assert len(names) == len(gone)
         assert all((row.split == "test") == (side == "test") for row in gone)
         assert all({IMAGES[one.first].name, IMAGES[one.second].name} & names for one in leaking)
+
+
+def test_twins_are_pairs_of_validation_and_train_without_what_is_removed():
+    found = [pair(0, 1), pair(0, 2), pair(1, 2), pair(1, 3)]
+    assert twins(IMAGES, found) == [pair(0, 2)]
+    (row,) = removals(IMAGES, twins(IMAGES, found), "validation")
+    assert (row.source, row.split, row.image, row.twin) == ("others", "validation", "c.jpg", "a.jpg")
+    assert twins(IMAGES, found, removals(IMAGES, leaks(IMAGES, found), "train")) == []
 
 
 def test_the_likest_twin_is_named():
