@@ -143,7 +143,8 @@ def plan(config: CompareConfig, lengths: Lengths) -> list[Cell]:
     common = Config(**{**settings, "workdir": str(pathlib.Path(config.workdir) / config.name / CELLS)})
     clean = read_clean(config.clean)
     if clean and clean.side == "test":
-        # It leaves training's data alone: nets trained on the splits as given are the same nets.
+        # It leaves what is trained on alone. The twins that it takes out of validation, too few to choose other
+        # epochs by, would have every net trained anew: the nets are those of the splits as given, and a note says so.
         common = dataclasses.replace(common, clean="")
     return [
         Cell(row, seed, _training(config, common, row, seed, lengths))

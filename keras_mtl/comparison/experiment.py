@@ -115,7 +115,13 @@ def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str
     run = cell.run
     path = run.predictions_path / f"{split}.csv"
     known = read_json(run.metrics_path).get(split)
-    is_done = bool(known) and path.exists() and known.get("splits", AS_GIVEN) == splits_note(config.clean)
+    # Figures of before there were clusters of images are reckoned anew.
+    is_done = (
+        bool(known)
+        and "clusters" in known
+        and path.exists()
+        and known.get("splits", AS_GIVEN) == splits_note(config.clean)
+    )
     if not is_done or path.stat().st_mtime < run.model_path.stat().st_mtime:
         tell(f"Scoring {cell.config.name} on {split}")
         # The intervals of a single net are not what the table shows: a few resamples are enough here.

@@ -9,7 +9,7 @@ from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.parts import Part
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.verdicts import ADVISED_SEEDS, LEAST_SEEDS, Difference
-from keras_mtl.data.clean import splits_note
+from keras_mtl.data.clean import read_clean, splits_note
 from keras_mtl.evaluation.scoring import DRAWN
 
 
@@ -41,6 +41,12 @@ def _split(results: Results, images: Mapping[str, int]) -> list[str]:
         f"Measured on the {results.split} split; labelled images: {counts or 'none'}; splits "
         f"{splits_note(results.config.clean)}."
     ]
+    clean = read_clean(results.config.clean)
+    if clean and clean.side == "test" and clean.changes_training:
+        notes.append(
+            "The nets were trained on the splits as given: images of validation that are in train as well had a say in "
+            "which epoch was kept."
+        )
     if results.split == "validation":
         reason = " There is no test split for every task." if results.config.split == "test" else ""
         notes.append(

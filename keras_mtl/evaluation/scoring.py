@@ -9,7 +9,7 @@ import pandas as pd
 
 from keras_mtl.evaluation.groups import groups_for, members
 from keras_mtl.evaluation.metrics import Metric, main_metric, metrics_for
-from keras_mtl.evaluation.predictions import labels_and_predictions
+from keras_mtl.evaluation.predictions import clusters_of, labels_and_predictions
 from keras_mtl.evaluation.statistics import bootstrap
 from keras_mtl.table import aligned
 from keras_mtl.tasks import Task
@@ -99,7 +99,10 @@ def _score_rows(
     entry: dict = {"images": len(labelled), "metrics": {}}
     if len(labelled):
         labels, predictions = labels_and_predictions(labelled, task)
-        estimates = bootstrap(metrics or metrics_for(task), labels, predictions, **bootstrap_settings)
+        clusters = clusters_of(labelled)
+        estimates = bootstrap(
+            metrics or metrics_for(task), labels, predictions, clusters=clusters, **bootstrap_settings
+        )
         entry["metrics"] = {name: estimate.to_dict() for name, estimate in estimates.items()}
     return entry
 
