@@ -2,6 +2,7 @@
 
   python -m keras_mtl.compare --flagfile=flags/compare.flags            the table, with intervals and verdicts
   python -m keras_mtl.compare --flagfile=flags/compare.flags --jobs=2   two nets at a time
+  python -m keras_mtl.compare --flagfile=flags/compare.flags --plan=age=0.5   how many seeds show half a year
   python -m keras_mtl.compare --weightings=ew,uw,pcgrad,cagrad:c=0.4    one multitask net a way of balancing
 
 A comparison that was stopped goes on with the same command; nets that are trained stay. What comes of it is in

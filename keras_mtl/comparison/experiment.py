@@ -14,12 +14,15 @@ from keras_mtl.comparison.cells import CELLS, Cell, Lengths, plan, rows
 from keras_mtl.comparison.colours import run_groups, tensorboard_link
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.costs import measure_costs
+from keras_mtl.comparison.plan import plan_grids
 from keras_mtl.comparison.report.write import write_report
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.runner import train_cells
 from keras_mtl.comparison.table import Table, build_table
 from keras_mtl.comparison.table_files import as_text, write_table
+from keras_mtl.comparison.table_text import grid_text
 from keras_mtl.comparison.tensorboard import write_overview
+from keras_mtl.comparison.verdicts import margins_of
 from keras_mtl.data.batches import TrainingBatches
 from keras_mtl.data.clean import AS_GIVEN, splits_note
 from keras_mtl.data.sources import parse_sources
@@ -44,6 +47,8 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
         config: the settings.
         tell: takes what is said on the way, and the table.
 
+    With `config.plan` nothing is trained or written: it tells how many seeds the named differences take.
+
     Returns:
         The table.
 
@@ -52,6 +57,7 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     """
     tasks = config.selected_tasks()
     rows(config)
+    margins_of(config, tasks)
     if config.prune_from:
         raise UserError("--prune_from is set by the comparison itself: leave it out")
     folder = pathlib.Path(config.workdir) / config.name
@@ -61,6 +67,8 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     lengths = _lengths(config, tasks)
     config = dataclasses.replace(config, precision=_precision(config, tasks, folder / CELLS, tell))
     cells = plan(config, lengths)
+    if config.plan:
+        return _plan(Results(config, cells, split, tasks), tell)
     with replacing(folder / "flags.txt") as beside:
         beside.write_text(cli.to_flags(config), encoding="utf-8")
     train_cells(cells, config.jobs, folder / "output", tell)
@@ -80,6 +88,21 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     link = tensorboard_link(groups=run_groups(results.rows))
     tell(f"  tensorboard --logdir {target / 'logs'}\nand, with its runs coloured, {link}")
     return table
+
+
+def _plan(results: Results, tell: Callable[[str], None]) -> Table:
+    """Tells what --plan asks for, of nets that are all trained, and returns their table."""
+    missing = sum(not cell.run.finished for cell in results.cells)
+    if missing:
+        raise UserError(
+            f"--plan reckons with nets that are trained, and {missing} of {len(results.cells)} are not: run the same "
+            "without --plan first, a pilot with --seeds=2 for instance"
+        )
+    for cell in results.cells:
+        _evaluate(cell, results.split, results.config, tell)
+    for grid in plan_grids(results):
+        tell(grid_text(grid))
+    return build_table(results)
 
 
 def _precision(config: CompareConfig, tasks, cells: pathlib.Path, tell: Callable[[str], None]) -> str:

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 def as_text(table: Table, results: Results, costs: Mapping[str, Cost] | None = None) -> str:
     """The table for the terminal: figures, differences to single nets, costs where they are given, and notes."""
-    parts = []
-    for grid in _grids(table, results, costs, between=" to ", best="{} *"):
-        parts += [f"{grid.title}:\n{aligned(grid.rows, grid.right)}", *([grid.below] if grid.below else [])]
-        parts += ["\n".join(grid.notes)] if grid.notes else []
-    return "\n\n".join([*parts, "\n".join(table.notes)])
+    grids = _grids(table, results, costs, between=" to ", best="{} *")
+    return "\n\n".join([*map(grid_text, grids), "\n".join(table.notes)])
+
+
+def grid_text(grid: Grid) -> str:
+    """A grid for the terminal, with what stands below it."""
+    below = [grid.below, "\n".join(grid.notes)]
+    return "\n\n".join([f"{grid.title}:\n{aligned(grid.rows, grid.right)}", *filter(None, below)])
 
 
 def as_markdown(table: Table, results: Results, costs: Mapping[str, Cost] | None = None) -> str:
