@@ -64,7 +64,7 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     if folder.exists() and not (folder / CELLS).exists() and any(folder.iterdir()):
         raise UserError(f"{folder} exists and is no comparison: choose another --name or --workdir")
     split = available_split(config, tasks, config.split)
-    lengths = _lengths(config, tasks)
+    lengths = lengths_of(config, tasks)
     config = dataclasses.replace(config, precision=_precision(config, tasks, folder / CELLS, tell))
     cells = plan(config, lengths)
     if config.plan:
@@ -115,7 +115,7 @@ def _precision(config: CompareConfig, tasks, cells: pathlib.Path, tell: Callable
     return precision
 
 
-def _lengths(config: CompareConfig, tasks) -> Lengths:
+def lengths_of(config: CompareConfig, tasks) -> Lengths:
     """How long the nets are trained, from the sizes of the sources."""
     inputs = load_inputs(config, parse_sources(config.sources, tasks, config.data_dir or None), tasks)
     batches = TrainingBatches(inputs.training, list(tasks), batch_size=config.batch_size, mix=config.mix_of())
