@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -30,8 +30,8 @@ class BalancedStep:
     applies once a step, to the mean and variance over all rows.
 
     Weightings that see losses weigh the whole of a task's loss. Those that see gradients weigh the gradients of
-    the shared weights; a weight of one task alone gets its own gradient, as in the authors' codes. Outputs without a
-    loss are not balanced; their own weights get no gradient.
+    the shared weights; what a weight of one task alone gets of its own gradient is said by the method's
+    `own_weights`. Outputs without a loss are not balanced; their own weights get no gradient.
 
     An optimizer that scales losses for float16 finds the gradients scaled, the weighting sees them as they are. A step
     whose gradients overflow is skipped by the optimizer, and changes nothing in the weighting.
@@ -72,10 +72,15 @@ class BalancedStep:
             part.tasks: keras.Model(model.input, {**{t: trained[t] for t in part.tasks}, **untrained})
             for part in self.sub_batches
         }
-        self._has_loss = {id(weight) for weight in keras.Model(model.input, trained).trainable_variables}
         self.shared = shared_weights(trained, model.input)
         self._is_shared = {id(weight) for weight in self.shared}
-        self._is_alone = self._has_loss - self._is_shared
+        # Which task each other weight that a loss depends on belongs to.
+        self._owner = {
+            id(weight): number
+            for number, output in enumerate(trained.values())
+            for weight in keras.Model(model.input, output).trainable_variables
+            if id(weight) not in self._is_shared
+        }
         self.gradients = self._choose(gradients)
         # Without a task in two groups of rows, one pass over all of them tells the gradients apart.
         self._is_one_pass = (
@@ -180,16 +185,18 @@ class BalancedStep:
                 if gradient is not None:
                     gradients[id(weight)] = gradients.get(id(weight), 0.0) + gradient
 
-    def _trainable(self, apart_from: Collection[int] = ()) -> list[keras.Variable]:
-        """The trained weights that a loss depends on."""
-        return [
-            weight
-            for weight in self.model.trainable_variables
-            if id(weight) in self._has_loss and id(weight) not in apart_from
-        ]
+    def _own_trainable(self) -> list[keras.Variable]:
+        """The trained weights of one task alone, in the model's order."""
+        return [weight for weight in self.model.trainable_variables if id(weight) in self._owner]
+
+    def _weigh_own(self, own: dict[int, tf.Tensor], losses, weights=None) -> dict[int, tf.Tensor]:
+        """The gradients of weights of one task alone, by id, as the method counts them."""
+        factors = self.weighting.own_weights(tf.stop_gradient(losses), weights)
+        return own if factors is None else {key: factors[self._owner[key]] * value for key, value in own.items()}
 
     def _weigh_losses(self, batch: Batch):
-        weights = self._trainable()
+        is_trained = self._is_shared | set(self._owner)
+        weights = [weight for weight in self.model.trainable_variables if id(weight) in is_trained]
         with tf.GradientTape() as tape:
             losses, outputs = self._forward(batch)
             total = tf.tensordot(self._choice(losses), losses, 1)
@@ -219,15 +226,17 @@ class BalancedStep:
         member = np.zeros([len(halves), len(self.tasks), len(groups)], np.float32)
         for number, (half, task) in enumerate(groups):
             member[half, self.tasks.index(task), number] = 1
+        weights = None
         if self.weighting.sees == "gradients":
             combined = self.weighting.combine(self._by_task(apart, groups), losses)
             result = dict(zip(map(id, self.shared), combined, strict=True))
         else:
             inner = tf.add_n([found.inner() for found in apart])
             products = tf.matmul(tf.matmul(member[0], inner), member[-1], transpose_b=True)
-            by_group = tf.tensordot(self._choice(losses, products), member.sum(0), 1) / len(halves)
+            weights = self._choice(losses, products)
+            by_group = tf.tensordot(weights, member.sum(0), 1) / len(halves)
             result = _merged(found.weighted(by_group) for found in apart)
-        return outputs, own | result
+        return outputs, self._weigh_own(own, losses, weights) | result
 
     def _by_task(self, apart: Sequence[Grouped], groups) -> list[list[tf.Tensor]]:
         """For each task the gradient of each shared weight."""
@@ -248,7 +257,7 @@ class BalancedStep:
         parts = sorted(
             ((part, half) for half, own in enumerate(halves) for part in own), key=lambda entry: entry[0].start or 0
         )
-        rest = self._trainable(self._is_shared)
+        rest = self._own_trainable()
         with tf.GradientTape() as tape:
             rows = RowGroups(tape, [len(part) for part, _ in parts])
             with rows.recording(self.model.layers):
@@ -262,7 +271,7 @@ class BalancedStep:
         gradients = tape.gradient(total, [*kept, *rest], unconnected_gradients="zero")
         found = rows.read(gradients[: len(kept)])
         apart = [part for part in (entry.only(self._is_shared) for entry in found) if part.keys]
-        others = [part for part in (entry.only(self._is_alone) for entry in found) if part.keys]
+        others = [part for part in (entry.only(self._owner) for entry in found) if part.keys]
         share = 1 / len(halves)
         own = {id(weight): share * gradient for weight, gradient in zip(rest, gradients[len(kept) :], strict=True)}
         own |= _merged(part.weighted(tf.fill([len(parts)], share)) for part in others)
@@ -277,7 +286,7 @@ class BalancedStep:
             [(id(weight), column) for weight, column in zip(self.shared, zip(*rows, strict=True), strict=True)]
         )
         own = {}
-        for weight in self._trainable(self._is_shared):
+        for weight in self._own_trainable():
             terms = [g[id(weight)] for _, gradients, _ in found for g in gradients.values() if id(weight) in g]
             own[id(weight)] = tf.add_n(terms) / len(halves) if terms else tf.zeros(weight.shape)
         losses = tf.add_n([losses for losses, _, _ in found]) / len(halves)
@@ -293,23 +302,21 @@ class BalancedStep:
         with tf.GradientTape(persistent=True) as above:
             above.watch(features)
             outputs = self._branches(features, training=True)
-            own = [self._loss(task, batch, outputs[task], part) for task in self.tasks]
-            total = tf.add_n(own)
-        per_task = [batch.gradients(above, loss, [features]) for loss in own]
-        losses = tf.stack(own)
+            by_task = [self._loss(task, batch, outputs[task], part) for task in self.tasks]
+            total = tf.add_n(by_task)
+        per_task = [batch.gradients(above, loss, [features]) for loss in by_task]
+        losses = tf.stack(by_task)
+        weights = None
         if self.weighting.sees == "gradients":
             combined = self.weighting.combine([[tf.cast(g, tf.float32) for g in row] for row in per_task], losses)
         else:
             rows = stack(per_task)
-            combined = [
-                tf.reshape(tf.matmul(self._choice(losses, gramian(rows))[None, :], rows[0]), tf.shape(features))
-            ]
+            weights = self._choice(losses, gramian(rows))
+            combined = [tf.reshape(tf.matmul(weights[None, :], rows[0]), tf.shape(features))]
         result = dict(zip(map(id, shared), batch.gradients(below, features, shared, upstream=combined[0]), strict=True))
-        rest = self._trainable(self._is_shared)
-        result |= dict(
-            zip(map(id, rest), batch.gradients(above, total, rest, unconnected_gradients="zero"), strict=True)
-        )
-        return outputs, result
+        rest = self._own_trainable()
+        own = batch.gradients(above, total, rest, unconnected_gradients="zero")
+        return outputs, result | self._weigh_own(dict(zip(map(id, rest), own, strict=True)), losses, weights)
 
     def _choice(self, losses, inner=None) -> tf.Tensor:
         """The weights, remembered for whoever wants to show them."""
