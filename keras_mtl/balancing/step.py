@@ -13,7 +13,7 @@ from keras_mtl.balancing.gramian import gramian, stack
 from keras_mtl.balancing.grouped import Grouped, in_pieces
 from keras_mtl.balancing.rows import RowGroups, can_tell_apart
 from keras_mtl.balancing.shared import shared_features, shared_weights
-from keras_mtl.balancing.sub_batches import SubBatch, cut_batch
+from keras_mtl.balancing.sub_batches import SubBatch, cut_batch, halved
 from keras_mtl.balancing.weighting import Weighting
 from keras_mtl.errors import UserError
 from keras_mtl.models.normalization import pooled_statistics
@@ -91,7 +91,7 @@ class BalancedStep:
             and can_tell_apart(model.layers, self.shared)
         )
         if weighting.halves:
-            self._halves = [list(half) for half in zip(*(part.halves() for part in self.sub_batches), strict=True)]
+            self._halves = halved(self.sub_batches)
         if self.gradients == "features":
             self._trunk, self._branches = self._cut()
         self.chosen = keras.Variable([1.0] * len(self.tasks), dtype="float32", trainable=False, name="task_weights")
@@ -141,7 +141,26 @@ class BalancedStep:
         scale = tf.cast(self.model.optimizer.scale_loss(1.0), tf.float32) if self._is_scaled else None
         return Batch(x, y, sample_weight, scale)
 
-    def task_gradients(self, batch: Batch, parts: Sequence[SubBatch] | None = None):
+    def by_group(self, batch: Batch, halves: Sequence[Sequence[SubBatch]]):
+        """The gradients of groups of rows, from one forward and one backward pass where the net allows it.
+
+        Args:
+            batch: as from `batch`.
+            halves: sub-batches, in one list or by halves; a task's loss in a half is the mean over that half's labels.
+
+        Returns:
+            The losses [tasks]; float32 [halves, tasks, groups], 1 for the groups that a task's gradient in a half is
+            the sum of; the groups' gradients of the shared weights; by the id of another weight its gradient; the
+            outputs by task.
+        """
+        take = self._from_one_pass if self._is_one_pass else self._from_passes
+        losses, groups, apart, own, outputs = take(batch, halves)
+        member = np.zeros([len(halves), len(self.tasks), len(groups)], np.float32)
+        for number, (half, task) in enumerate(groups):
+            member[half, self.tasks.index(task), number] = 1
+        return losses, member, apart, own, outputs
+
+    def _task_gradients(self, batch: Batch, parts: Sequence[SubBatch] | None = None):
         """Each task's own gradient of every weight, from a pass a sub-batch.
 
         Returns:
@@ -169,7 +188,7 @@ class BalancedStep:
         }
         return tf.stack([tf.add_n(losses[task]) for task in self.tasks]), summed, outputs
 
-    def shared_rows(self, gradients: Mapping[str, Mapping[int, tf.Tensor]]) -> list[list[tf.Tensor]]:
+    def _shared_rows(self, gradients: Mapping[str, Mapping[int, tf.Tensor]]) -> list[list[tf.Tensor]]:
         """For each task the gradient of each shared weight; zeros where it has none."""
         return [
             [gradients[task].get(id(weight), tf.zeros(weight.shape)) for weight in self.shared] for task in self.tasks
@@ -220,15 +239,10 @@ class BalancedStep:
 
     def _weigh_gradients(self, batch: Batch):
         halves = self._halves if self.weighting.halves else [self.sub_batches]
-        take = self._from_one_pass if self._is_one_pass else self._from_passes
-        losses, groups, apart, own, outputs = take(batch, halves)
-        # Which groups of rows each task's gradient is the sum of, in each half.
-        member = np.zeros([len(halves), len(self.tasks), len(groups)], np.float32)
-        for number, (half, task) in enumerate(groups):
-            member[half, self.tasks.index(task), number] = 1
+        losses, member, apart, own, outputs = self.by_group(batch, halves)
         weights = None
         if self.weighting.sees == "gradients":
-            combined = self.weighting.combine(self._by_task(apart, groups), losses)
+            combined = self.weighting.combine(self._by_task(apart, member[0]), losses)
             result = dict(zip(map(id, self.shared), combined, strict=True))
         else:
             inner = tf.add_n([found.inner() for found in apart])
@@ -238,22 +252,16 @@ class BalancedStep:
             result = _merged(found.weighted(by_group) for found in apart)
         return outputs, self._weigh_own(own, losses, weights) | result
 
-    def _by_task(self, apart: Sequence[Grouped], groups) -> list[list[tf.Tensor]]:
-        """For each task the gradient of each shared weight."""
+    def _by_task(self, apart: Sequence[Grouped], member: np.ndarray) -> list[list[tf.Tensor]]:
+        """For each task the gradient of each shared weight; `member` as from `by_group`, of a half."""
         terms = _merged(found.terms() for found in apart)
-        of_task = {task: [g for g, (_, name) in enumerate(groups) if name == task] for task in self.tasks}
         return [
-            [tf.add_n([tf.cast(terms[id(weight)][g], tf.float32) for g in own]) for weight in self.shared]
-            for own in of_task.values()
+            [tf.add_n([tf.cast(terms[id(weight)][g], tf.float32) for g in own.nonzero()[0]]) for weight in self.shared]
+            for own in member
         ]
 
     def _from_one_pass(self, batch: Batch, halves: Sequence[Sequence[SubBatch]]):
-        """The gradients of groups of rows from one forward and one backward pass.
-
-        Returns:
-            The losses [tasks]; for each group its half and task; the groups' gradients of the shared weights;
-            by the id of another weight its gradient; the outputs by task.
-        """
+        """As `by_group`, but for each group its half and task; from one forward and one backward pass."""
         parts = sorted(
             ((part, half) for half, own in enumerate(halves) for part in own), key=lambda entry: entry[0].start or 0
         )
@@ -280,8 +288,8 @@ class BalancedStep:
 
     def _from_passes(self, batch: Batch, halves: Sequence[Sequence[SubBatch]]):
         """The same from a pass a sub-batch, and a backward pass for each of its tasks."""
-        found = [self.task_gradients(batch, half if len(halves) > 1 else None) for half in halves]
-        rows = [row for _, gradients, _ in found for row in self.shared_rows(gradients)]
+        found = [self._task_gradients(batch, half if len(halves) > 1 else None) for half in halves]
+        rows = [row for _, gradients, _ in found for row in self._shared_rows(gradients)]
         apart = in_pieces(
             [(id(weight), column) for weight, column in zip(self.shared, zip(*rows, strict=True), strict=True)]
         )
@@ -328,11 +336,15 @@ class BalancedStep:
         """A sub-batch's part of a task's loss: they sum up to the loss over all rows, times its loss weight."""
         weights = part.of(batch.sample_weight[task])
         loss = self.losses[task](part.of(batch.y[task]), output, sample_weight=weights)
-        holders = [other for other in (parts or self.sub_batches) if task in other.tasks]
-        if len(holders) > 1:
-            everything = tf.add_n([_size(batch, task, other) for other in holders])
-            loss *= tf.math.divide_no_nan(_size(batch, task, part), everything)
+        parts = parts or self.sub_batches
+        if sum(task in other.tasks for other in parts) > 1:
+            loss *= tf.math.divide_no_nan(self.labels(batch, task, [part]), self.labels(batch, task, parts))
         return tf.cast(loss, tf.float32) * self.loss_weights[task]
+
+    def labels(self, batch: Batch, task: str, parts: Sequence[SubBatch]) -> tf.Tensor:
+        """What sub-batches count in a task's mean: the sum of its sample weights there."""
+        weights = [part.of(batch.sample_weight[task]) for part in parts if task in part.tasks]
+        return tf.add_n([tf.reduce_sum(tf.cast(part, tf.float32)) for part in weights])
 
     def _losses_only(self, batch: Batch) -> tf.Tensor:
         with pooled_statistics(self.model, forget=True):
@@ -419,11 +431,6 @@ class Batch:
 
 def _merged(parts: Iterable[dict]) -> dict:
     return {key: value for part in parts for key, value in part.items()}
-
-
-def _size(batch: Batch, task: str, part: SubBatch) -> tf.Tensor:
-    """What a sub-batch counts in a task's mean: the sum of its sample weights."""
-    return tf.reduce_sum(tf.cast(part.of(batch.sample_weight[task]), tf.float32))
 
 
 def _join(outputs: Sequence[tuple[SubBatch, Mapping[str, tf.Tensor]]], tasks: Iterable[str]) -> dict[str, tf.Tensor]:
