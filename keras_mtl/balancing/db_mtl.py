@@ -20,7 +20,8 @@ class DbMtl(Weighting):
 
     `g_i / (L_i + 1e-8)` is the gradient of `log(L_i + 1e-8)`. Every task has a part as long as the longest. The
     averages start at 0. A task without a label in a step keeps its average, and counts by it. Remembers a copy of the
-    shared weights for each task. Only the shared weights see the logarithm: the heads are trained on the losses.
+    shared weights for each task. The heads too are trained on the losses' logarithms, as in the authors' code
+    (LibMTL, which is theirs).
 
     Args:
         beta: how slowly the averages follow, 0 for not at all remembered. The authors' start value in LibMTL.
@@ -47,9 +48,17 @@ class DbMtl(Weighting):
     def combine(self, gradients, losses):
         self.step.assign(self.step.value + 1)
         share = tf.where(losses > 0, 1 - self.beta / self.step.value**self.beta_sigma, 0.0)
-        of_log = share / (losses + _SMALLEST_LOSS)
+        of_log = share * _slopes(losses)
         for average, new in zip(self.averages, stacked(gradients), strict=True):
             average.assign(by_task(1 - share, new) * average.value + by_task(of_log, new) * new)
         averages = [average.value for average in self.averages]
         lengths = norms(averages)
         return combination(tf.math.divide_no_nan(tf.reduce_max(lengths), lengths), averages)
+
+    def own_weights(self, losses, weights):
+        return _slopes(losses)
+
+
+def _slopes(losses):
+    """Those of the losses' logarithms; 0 for a task without a label."""
+    return tf.where(losses > 0, 1 / (losses + _SMALLEST_LOSS), 0.0)

@@ -23,7 +23,8 @@ class ExcessMtl(Weighting):
 
     then scaled to the sum of the number of tasks; the step is the sum of the gradients times the new weights. They
     start at 1. `excess_i(0)` is that of the first step in which the task had a gradient; that step leaves its weight.
-    Remembers a copy of the shared weights for each task. The heads are trained on the losses, unweighted.
+    Remembers a copy of the shared weights for each task. The heads are trained on the losses times the new weights,
+    as in the authors' code (github.com/yifei-he/ExcessMTL) and LibMTL.
 
     Args:
         robust_step_size: how fast the weights move; the start value of the authors' code (its example has 1).
@@ -57,6 +58,9 @@ class ExcessMtl(Weighting):
         log_weights = tf.nn.log_softmax(grown) + math.log(self.tasks)
         self.log_weights.assign(tf.cast(log_weights, tf.float32))
         return combination(tf.exp(log_weights), stacks)
+
+    def own_weights(self, losses, weights):
+        return tf.cast(tf.exp(tf.cast(self.log_weights.value, tf.float64)), tf.float32)
 
     def _excess(self, of_all, new):
         # Squares of more would leave float32's range.

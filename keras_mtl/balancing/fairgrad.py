@@ -16,7 +16,8 @@ class FairGrad(Weighting):
     the stationary point of a strictly convex function, found exactly by Newton's method. alpha near 0: the sum of the
     gains; 1: Nash's bargain; large: the least gain (max-min). As in the authors' code neither G nor w is normalised:
     scaling all gradients by s scales the weights by s^(-2 alpha / (1 + alpha)). A task whose gradient is zero has
-    weight 0.
+    weight 0. Heads are trained on the losses, unweighted, as in the authors' code; LibMTL weighs them. The authors
+    also multiply the step by the number of tasks and then shorten it to length 1, which LibMTL and this one do not.
 
     Args:
         alpha: kind of fairness, 0.1 to 10; the authors' code takes 1.

@@ -21,7 +21,9 @@ class GradNorm(Weighting):
     with the second term held constant, whose gradient by w_i is `sign(G_i - mean_j(G_j) r_i^alpha) |g_i|`; then the
     weights are scaled to the sum of the number of tasks. A step is taken with the weights from before it. `L_i(0)` is
     the task's loss in the first step that had a label of it. Tasks without a label are left out of the means, and only
-    the scaling moves their weights. `g_i` are the gradients of all the shared weights.
+    the scaling moves their weights. `g_i` are the gradients of all the shared weights. Heads are trained on the losses
+    times the weights, as the paper's algorithm 1 has the whole net (there is no code by its authors); LibMTL trains
+    them on the losses as they are.
 
     Args:
         alpha: how much slower tasks are favoured, 0 for gradients of one length.
@@ -60,6 +62,9 @@ class GradNorm(Weighting):
         stepped = tf.where(labelled, tf.maximum(self.task_weights.value, _LEAST), weights)
         self.task_weights.assign(self.tasks * stepped / tf.reduce_sum(stepped))
         return tf.stop_gradient(weights)
+
+    def own_weights(self, losses, weights):
+        return weights
 
     def _slope(self, weights, lengths, losses, labelled):
         present = tf.cast(labelled, tf.float64)

@@ -16,6 +16,8 @@ class Mgda(Weighting):
     length, so no task is made worse; it is zero where no step helps all tasks. The weights sum to 1. Sener and Koltun
     find the minimum by Frank-Wolfe; here it is exact. A task whose gradient is zero (no labels in this batch) is left
     out with weight 0: taken at its word, the shortest combination would be that task alone, and nothing would learn.
+    Heads are trained on the losses times the weights, as in the authors' code (github.com/isl-org/
+    MultiObjectiveOptimization); by the paper's algorithm 2 and LibMTL they would be on the losses as they are.
 
     Source: Sener and Koltun, Multi-task learning as multi-objective optimization, NeurIPS 2018, equation 3 and
     algorithm 2; Désidéri, Multiple-gradient descent algorithm (MGDA), 2012.
@@ -34,3 +36,6 @@ class Mgda(Weighting):
         sole = tf.fill([self.tasks], tf.constant(1.0 / self.tasks, tf.float64))
         weights = tf.where(tf.reduce_any(present), tf.math.divide_no_nan(weights, tf.reduce_sum(weights)), sole)
         return tf.cast(weights, tf.float32)
+
+    def own_weights(self, losses: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor | None:
+        return weights

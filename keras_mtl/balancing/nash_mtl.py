@@ -18,7 +18,8 @@ class NashMtl(Weighting):
     convex 1/2 a'Ga - sum_i log a_i is smallest, and found exactly, by Newton's method. As in the authors' code G is
     first divided by its Frobenius norm, so the weights do not depend on the scale of all gradients, and the weighted
     gradient is then shortened to `max_norm`. The direction does not depend on the scale of any gradient. A task
-    whose gradient is zero has no part in it and weight 0.
+    whose gradient is zero has no part in it and weight 0. Heads are trained on the losses times the weights as they
+    are before the shortening, for the authors (and LibMTL) go back through the weighted sum of the losses.
 
     Args:
         max_norm: the greatest length of the weighted gradient; 0: none.
@@ -49,12 +50,16 @@ class NashMtl(Weighting):
     def weights(self, losses: tf.Tensor, gramian: tf.Tensor | None = None) -> tf.Tensor:
         gramian = as_double(gramian)
         bargain = self._bargain(gramian) if self.update_weights_every == 1 else self._held_bargain(gramian)
+        self._unshortened = tf.cast(bargain, tf.float32)  # of this step, for the heads
         if self.max_norm > 0:
             largest = tf.maximum(tf.reduce_max(tf.linalg.diag_part(gramian)), 1e-300)
             scaled = gramian / largest
             length = tf.sqrt(largest * tf.maximum(tf.reduce_sum(bargain * tf.linalg.matvec(scaled, bargain)), 0.0))
             bargain = bargain * (self.max_norm / tf.maximum(length, self.max_norm))
         return tf.cast(bargain, tf.float32)
+
+    def own_weights(self, losses: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor | None:
+        return self._unshortened
 
     def _held_bargain(self, gramian: tf.Tensor) -> tf.Tensor:
         due = tf.equal(self._step.value % self.update_weights_every, 0)

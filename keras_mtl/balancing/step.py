@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from keras_mtl.balancing.gramian import gramian, stack
 from keras_mtl.balancing.grouped import Grouped, in_pieces
 from keras_mtl.balancing.rows import RowGroups, can_tell_apart
 from keras_mtl.balancing.shared import shared_features, shared_weights
-from keras_mtl.balancing.sub_batches import SubBatch, cut_batch
+from keras_mtl.balancing.sub_batches import SubBatch, cut_batch, halved
 from keras_mtl.balancing.weighting import Weighting
 from keras_mtl.errors import UserError
 from keras_mtl.models.normalization import pooled_statistics
@@ -30,8 +30,8 @@ class BalancedStep:
     applies once a step, to the mean and variance over all rows.
 
     Weightings that see losses weigh the whole of a task's loss. Those that see gradients weigh the gradients of
-    the shared weights; a weight of one task alone gets its own gradient, as in the authors' codes. Outputs without a
-    loss are not balanced; their own weights get no gradient.
+    the shared weights; what a weight of one task alone gets of its own gradient is said by the method's
+    `own_weights`. Outputs without a loss are not balanced; their own weights get no gradient.
 
     An optimizer that scales losses for float16 finds the gradients scaled, the weighting sees them as they are. A step
     whose gradients overflow is skipped by the optimizer, and changes nothing in the weighting.
@@ -72,10 +72,15 @@ class BalancedStep:
             part.tasks: keras.Model(model.input, {**{t: trained[t] for t in part.tasks}, **untrained})
             for part in self.sub_batches
         }
-        self._has_loss = {id(weight) for weight in keras.Model(model.input, trained).trainable_variables}
         self.shared = shared_weights(trained, model.input)
         self._is_shared = {id(weight) for weight in self.shared}
-        self._is_alone = self._has_loss - self._is_shared
+        # Which task each other weight that a loss depends on belongs to.
+        self._owner = {
+            id(weight): number
+            for number, output in enumerate(trained.values())
+            for weight in keras.Model(model.input, output).trainable_variables
+            if id(weight) not in self._is_shared
+        }
         self.gradients = self._choose(gradients)
         # Without a task in two groups of rows, one pass over all of them tells the gradients apart.
         self._is_one_pass = (
@@ -86,7 +91,7 @@ class BalancedStep:
             and can_tell_apart(model.layers, self.shared)
         )
         if weighting.halves:
-            self._halves = [list(half) for half in zip(*(part.halves() for part in self.sub_batches), strict=True)]
+            self._halves = halved(self.sub_batches)
         if self.gradients == "features":
             self._trunk, self._branches = self._cut()
         self.chosen = keras.Variable([1.0] * len(self.tasks), dtype="float32", trainable=False, name="task_weights")
@@ -136,7 +141,26 @@ class BalancedStep:
         scale = tf.cast(self.model.optimizer.scale_loss(1.0), tf.float32) if self._is_scaled else None
         return Batch(x, y, sample_weight, scale)
 
-    def task_gradients(self, batch: Batch, parts: Sequence[SubBatch] | None = None):
+    def by_group(self, batch: Batch, halves: Sequence[Sequence[SubBatch]]):
+        """The gradients of groups of rows, from one forward and one backward pass where the net allows it.
+
+        Args:
+            batch: as from `batch`.
+            halves: sub-batches, in one list or by halves; a task's loss in a half is the mean over that half's labels.
+
+        Returns:
+            The losses [tasks]; float32 [halves, tasks, groups], 1 for the groups that a task's gradient in a half is
+            the sum of; the groups' gradients of the shared weights; by the id of another weight its gradient; the
+            outputs by task.
+        """
+        take = self._from_one_pass if self._is_one_pass else self._from_passes
+        losses, groups, apart, own, outputs = take(batch, halves)
+        member = np.zeros([len(halves), len(self.tasks), len(groups)], np.float32)
+        for number, (half, task) in enumerate(groups):
+            member[half, self.tasks.index(task), number] = 1
+        return losses, member, apart, own, outputs
+
+    def _task_gradients(self, batch: Batch, parts: Sequence[SubBatch] | None = None):
         """Each task's own gradient of every weight, from a pass a sub-batch.
 
         Returns:
@@ -164,7 +188,7 @@ class BalancedStep:
         }
         return tf.stack([tf.add_n(losses[task]) for task in self.tasks]), summed, outputs
 
-    def shared_rows(self, gradients: Mapping[str, Mapping[int, tf.Tensor]]) -> list[list[tf.Tensor]]:
+    def _shared_rows(self, gradients: Mapping[str, Mapping[int, tf.Tensor]]) -> list[list[tf.Tensor]]:
         """For each task the gradient of each shared weight; zeros where it has none."""
         return [
             [gradients[task].get(id(weight), tf.zeros(weight.shape)) for weight in self.shared] for task in self.tasks
@@ -180,16 +204,18 @@ class BalancedStep:
                 if gradient is not None:
                     gradients[id(weight)] = gradients.get(id(weight), 0.0) + gradient
 
-    def _trainable(self, apart_from: Collection[int] = ()) -> list[keras.Variable]:
-        """The trained weights that a loss depends on."""
-        return [
-            weight
-            for weight in self.model.trainable_variables
-            if id(weight) in self._has_loss and id(weight) not in apart_from
-        ]
+    def _own_trainable(self) -> list[keras.Variable]:
+        """The trained weights of one task alone, in the model's order."""
+        return [weight for weight in self.model.trainable_variables if id(weight) in self._owner]
+
+    def _weigh_own(self, own: dict[int, tf.Tensor], losses, weights=None) -> dict[int, tf.Tensor]:
+        """The gradients of weights of one task alone, by id, as the method counts them."""
+        factors = self.weighting.own_weights(tf.stop_gradient(losses), weights)
+        return own if factors is None else {key: factors[self._owner[key]] * value for key, value in own.items()}
 
     def _weigh_losses(self, batch: Batch):
-        weights = self._trainable()
+        is_trained = self._is_shared | set(self._owner)
+        weights = [weight for weight in self.model.trainable_variables if id(weight) in is_trained]
         with tf.GradientTape() as tape:
             losses, outputs = self._forward(batch)
             total = tf.tensordot(self._choice(losses), losses, 1)
@@ -213,42 +239,33 @@ class BalancedStep:
 
     def _weigh_gradients(self, batch: Batch):
         halves = self._halves if self.weighting.halves else [self.sub_batches]
-        take = self._from_one_pass if self._is_one_pass else self._from_passes
-        losses, groups, apart, own, outputs = take(batch, halves)
-        # Which groups of rows each task's gradient is the sum of, in each half.
-        member = np.zeros([len(halves), len(self.tasks), len(groups)], np.float32)
-        for number, (half, task) in enumerate(groups):
-            member[half, self.tasks.index(task), number] = 1
+        losses, member, apart, own, outputs = self.by_group(batch, halves)
+        weights = None
         if self.weighting.sees == "gradients":
-            combined = self.weighting.combine(self._by_task(apart, groups), losses)
+            combined = self.weighting.combine(self._by_task(apart, member[0]), losses)
             result = dict(zip(map(id, self.shared), combined, strict=True))
         else:
             inner = tf.add_n([found.inner() for found in apart])
             products = tf.matmul(tf.matmul(member[0], inner), member[-1], transpose_b=True)
-            by_group = tf.tensordot(self._choice(losses, products), member.sum(0), 1) / len(halves)
+            weights = self._choice(losses, products)
+            by_group = tf.tensordot(weights, member.sum(0), 1) / len(halves)
             result = _merged(found.weighted(by_group) for found in apart)
-        return outputs, own | result
+        return outputs, self._weigh_own(own, losses, weights) | result
 
-    def _by_task(self, apart: Sequence[Grouped], groups) -> list[list[tf.Tensor]]:
-        """For each task the gradient of each shared weight."""
+    def _by_task(self, apart: Sequence[Grouped], member: np.ndarray) -> list[list[tf.Tensor]]:
+        """For each task the gradient of each shared weight; `member` as from `by_group`, of a half."""
         terms = _merged(found.terms() for found in apart)
-        of_task = {task: [g for g, (_, name) in enumerate(groups) if name == task] for task in self.tasks}
         return [
-            [tf.add_n([tf.cast(terms[id(weight)][g], tf.float32) for g in own]) for weight in self.shared]
-            for own in of_task.values()
+            [tf.add_n([tf.cast(terms[id(weight)][g], tf.float32) for g in own.nonzero()[0]]) for weight in self.shared]
+            for own in member
         ]
 
     def _from_one_pass(self, batch: Batch, halves: Sequence[Sequence[SubBatch]]):
-        """The gradients of groups of rows from one forward and one backward pass.
-
-        Returns:
-            The losses [tasks]; for each group its half and task; the groups' gradients of the shared weights;
-            by the id of another weight its gradient; the outputs by task.
-        """
+        """As `by_group`, but for each group its half and task; from one forward and one backward pass."""
         parts = sorted(
             ((part, half) for half, own in enumerate(halves) for part in own), key=lambda entry: entry[0].start or 0
         )
-        rest = self._trainable(self._is_shared)
+        rest = self._own_trainable()
         with tf.GradientTape() as tape:
             rows = RowGroups(tape, [len(part) for part, _ in parts])
             with rows.recording(self.model.layers):
@@ -262,7 +279,7 @@ class BalancedStep:
         gradients = tape.gradient(total, [*kept, *rest], unconnected_gradients="zero")
         found = rows.read(gradients[: len(kept)])
         apart = [part for part in (entry.only(self._is_shared) for entry in found) if part.keys]
-        others = [part for part in (entry.only(self._is_alone) for entry in found) if part.keys]
+        others = [part for part in (entry.only(self._owner) for entry in found) if part.keys]
         share = 1 / len(halves)
         own = {id(weight): share * gradient for weight, gradient in zip(rest, gradients[len(kept) :], strict=True)}
         own |= _merged(part.weighted(tf.fill([len(parts)], share)) for part in others)
@@ -271,13 +288,13 @@ class BalancedStep:
 
     def _from_passes(self, batch: Batch, halves: Sequence[Sequence[SubBatch]]):
         """The same from a pass a sub-batch, and a backward pass for each of its tasks."""
-        found = [self.task_gradients(batch, half if len(halves) > 1 else None) for half in halves]
-        rows = [row for _, gradients, _ in found for row in self.shared_rows(gradients)]
+        found = [self._task_gradients(batch, half if len(halves) > 1 else None) for half in halves]
+        rows = [row for _, gradients, _ in found for row in self._shared_rows(gradients)]
         apart = in_pieces(
             [(id(weight), column) for weight, column in zip(self.shared, zip(*rows, strict=True), strict=True)]
         )
         own = {}
-        for weight in self._trainable(self._is_shared):
+        for weight in self._own_trainable():
             terms = [g[id(weight)] for _, gradients, _ in found for g in gradients.values() if id(weight) in g]
             own[id(weight)] = tf.add_n(terms) / len(halves) if terms else tf.zeros(weight.shape)
         losses = tf.add_n([losses for losses, _, _ in found]) / len(halves)
@@ -293,23 +310,21 @@ class BalancedStep:
         with tf.GradientTape(persistent=True) as above:
             above.watch(features)
             outputs = self._branches(features, training=True)
-            own = [self._loss(task, batch, outputs[task], part) for task in self.tasks]
-            total = tf.add_n(own)
-        per_task = [batch.gradients(above, loss, [features]) for loss in own]
-        losses = tf.stack(own)
+            by_task = [self._loss(task, batch, outputs[task], part) for task in self.tasks]
+            total = tf.add_n(by_task)
+        per_task = [batch.gradients(above, loss, [features]) for loss in by_task]
+        losses = tf.stack(by_task)
+        weights = None
         if self.weighting.sees == "gradients":
             combined = self.weighting.combine([[tf.cast(g, tf.float32) for g in row] for row in per_task], losses)
         else:
             rows = stack(per_task)
-            combined = [
-                tf.reshape(tf.matmul(self._choice(losses, gramian(rows))[None, :], rows[0]), tf.shape(features))
-            ]
+            weights = self._choice(losses, gramian(rows))
+            combined = [tf.reshape(tf.matmul(weights[None, :], rows[0]), tf.shape(features))]
         result = dict(zip(map(id, shared), batch.gradients(below, features, shared, upstream=combined[0]), strict=True))
-        rest = self._trainable(self._is_shared)
-        result |= dict(
-            zip(map(id, rest), batch.gradients(above, total, rest, unconnected_gradients="zero"), strict=True)
-        )
-        return outputs, result
+        rest = self._own_trainable()
+        own = batch.gradients(above, total, rest, unconnected_gradients="zero")
+        return outputs, result | self._weigh_own(dict(zip(map(id, rest), own, strict=True)), losses, weights)
 
     def _choice(self, losses, inner=None) -> tf.Tensor:
         """The weights, remembered for whoever wants to show them."""
@@ -321,11 +336,15 @@ class BalancedStep:
         """A sub-batch's part of a task's loss: they sum up to the loss over all rows, times its loss weight."""
         weights = part.of(batch.sample_weight[task])
         loss = self.losses[task](part.of(batch.y[task]), output, sample_weight=weights)
-        holders = [other for other in (parts or self.sub_batches) if task in other.tasks]
-        if len(holders) > 1:
-            everything = tf.add_n([_size(batch, task, other) for other in holders])
-            loss *= tf.math.divide_no_nan(_size(batch, task, part), everything)
+        parts = parts or self.sub_batches
+        if sum(task in other.tasks for other in parts) > 1:
+            loss *= tf.math.divide_no_nan(self.labels(batch, task, [part]), self.labels(batch, task, parts))
         return tf.cast(loss, tf.float32) * self.loss_weights[task]
+
+    def labels(self, batch: Batch, task: str, parts: Sequence[SubBatch]) -> tf.Tensor:
+        """What sub-batches count in a task's mean: the sum of its sample weights there."""
+        weights = [part.of(batch.sample_weight[task]) for part in parts if task in part.tasks]
+        return tf.add_n([tf.reduce_sum(tf.cast(part, tf.float32)) for part in weights])
 
     def _losses_only(self, batch: Batch) -> tf.Tensor:
         with pooled_statistics(self.model, forget=True):
@@ -412,11 +431,6 @@ class Batch:
 
 def _merged(parts: Iterable[dict]) -> dict:
     return {key: value for part in parts for key, value in part.items()}
-
-
-def _size(batch: Batch, task: str, part: SubBatch) -> tf.Tensor:
-    """What a sub-batch counts in a task's mean: the sum of its sample weights."""
-    return tf.reduce_sum(tf.cast(part.of(batch.sample_weight[task]), tf.float32))
 
 
 def _join(outputs: Sequence[tuple[SubBatch, Mapping[str, tf.Tensor]]], tasks: Iterable[str]) -> dict[str, tf.Tensor]:

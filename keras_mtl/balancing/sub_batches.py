@@ -33,11 +33,23 @@ class SubBatch:
     def halves(self) -> tuple[SubBatch, SubBatch]:
         """The first and the second half of the rows."""
         if self.start is None or self.stop is None:
-            raise UserError("A weighting that samples twice needs sub_batches, of which it takes halves")
+            raise UserError("Double sampling needs sub_batches, of which it takes halves")
         if self.stop - self.start < 2:
-            raise UserError(f"A weighting that samples twice needs 2 images of each source. Received: {self}")
+            raise UserError(
+                f"Double sampling needs 2 images of each source in a batch. Received: {len(self)} for "
+                f"{', '.join(self.tasks)}; take a larger --batch_size, or another --mix"
+            )
         middle = (self.start + self.stop + 1) // 2
         return dataclasses.replace(self, stop=middle), dataclasses.replace(self, start=middle)
+
+
+def halved(parts: Iterable[SubBatch]) -> list[list[SubBatch]]:
+    """The first halves of sub-batches, and the second ones.
+
+    Raises:
+        UserError: a sub-batch without a number of rows, or of one row.
+    """
+    return [list(half) for half in zip(*(part.halves() for part in parts), strict=True)]
 
 
 def cut_batch(

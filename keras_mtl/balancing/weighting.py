@@ -79,6 +79,21 @@ class Weighting:
         """
         raise NotImplementedError
 
+    def own_weights(self, losses: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor | None:
+        """How much each task's gradient counts in weights of that task alone, such as its head's.
+
+        As the method's authors have it, whose codes differ here. Asked in a step after `weights` or `combine`, of
+        weightings that see the Gramian or the gradients; those that see losses weigh the whole of a task's loss.
+
+        Args:
+            losses: as for `weights`.
+            weights: what `weights` gave; None for a weighting that sees the gradients.
+
+        Returns:
+            float32 [tasks], finite; None for 1 each: each head is trained on its own loss, as it is.
+        """
+        return None
+
     def after_step(self, losses: tf.Tensor) -> None:
         """Updates the state by the losses of the same images after the step; only with `looks_again`."""
 

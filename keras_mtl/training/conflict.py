@@ -13,14 +13,16 @@ import tensorflow as tf
 
 from keras_mtl.data.batches import TrainingBatches
 from keras_mtl.files import write_csv
-from keras_mtl.training.conflict_meter import WHOLE, ConflictMeter, agreement, mean_matrix
+from keras_mtl.training.conflict_cosine import SIGNAL, WHOLE, Cosine, cosine_without_noise, products_of
+from keras_mtl.training.conflict_meter import ConflictMeter, Products, agreement
 from keras_mtl.training.conflict_picture import heat_maps
 from keras_mtl.training.tensorboard import TensorBoardByTask
 
 COLUMNS = (
     *("step", "stage", "task", "other", "cosine", "magnitude_similarity"),
-    *("magnitude", "other_magnitude", "weight", "other_weight"),
+    *("magnitude", "other_magnitude", "weight", "other_weight", *SIGNAL),
 )
+Place = tuple[str, str, str]  # a stage and two tasks
 MANY = 10  # above so many tasks TensorBoard gets no curve a pair: 40 tasks have 780 pairs in each stage
 
 
@@ -30,8 +32,13 @@ class ConflictLog(keras.callbacks.Callback):
     A look sees the images of the step that is about to be made, without their augmentation, and the weights as
     they are before it. What cosine and magnitude similarity mean is said by `agreement`; the weights are those that
     the weighting chose in that step, none for one that does not choose weights. A task whose branch leaves the trunk
-    below a stage has no gradient there, nor has one without a label in the batch: it is left out. Shares of conflict
-    have a floor: gradients with nothing in common conflict in half of the looks.
+    below a stage has no gradient there, nor has one without a label in the batch: it is left out.
+
+    A look's own cosine is that of the batch, nearly all of it noise, which draws it to 0 or, where images have several
+    labels, to the noise's own. What can be said of the gradients themselves takes many looks: see
+    `cosine_without_noise`, which TensorBoard has over the training so far, with its interval, and as a picture over
+    each epoch. Shares of conflict are of single looks and have a floor: what chance makes of gradients with nothing in
+    common, a half of the pairs.
 
     Training is not changed by a bit. A look costs about what a step costs where each source labels one task, and a
     backward pass more for each further label; the first one also makes its graph.
@@ -66,7 +73,8 @@ class ConflictLog(keras.callbacks.Callback):
         self._rows: list[dict[str, str]] = []
         self._has_begun = False
         self._shares: dict[str, Share] = {}
-        self._seen: dict[str, np.ndarray] | None = None
+        self._gathered: dict[Place, list[tuple[float, ...]]] = {}
+        self._seen: dict[str, Products] | None = None
 
     def on_train_batch_begin(self, batch, logs=None):
         step = self._number(batch)
@@ -75,6 +83,7 @@ class ConflictLog(keras.callbacks.Callback):
             # What a killed run has looked at behind its last checkpoint is looked at again.
             self._rows = [row for row in read_rows(self.path) if int(row["step"]) < step]
             self._shares = shares(self._rows)
+            self._gathered = gather(self._rows)
         if step % self.every == 0:
             self._seen = self.meter.look(*self.batches.plain_batch(self.batches.epoch, self.batches.first_step + batch))
 
@@ -82,11 +91,11 @@ class ConflictLog(keras.callbacks.Callback):
         step = self._number(batch)
         if self._seen is not None:
             chosen = self._chosen()
-            found = {part: agreement(inner) for part, inner in self._seen.items()}
-            rows = list(_rows(step, self.meter.tasks, found, chosen))
+            rows = list(_rows(step, self.meter.tasks, self._seen, chosen))
             self._rows += rows
             shares(rows, self._shares)
-            self._write_curves(step, found, chosen)
+            gather(rows, self._gathered)
+            self._write_curves(step, rows, chosen)
             self._seen = None
         if self.checkpoint_steps and (self.batches.first_step + batch + 1) % self.checkpoint_steps == 0:
             self._save()
@@ -97,9 +106,9 @@ class ConflictLog(keras.callbacks.Callback):
         recent = [row for row in self._rows if int(row["step"]) > first]
         if recent:
             looks = len({row["step"] for row in recent})
-            matrices = {part: mean_matrix(recent, self.meter.tasks, part) for part in self.meter.parts}
+            cosines = {place: cosine_without_noise(found) for place, found in gather(recent).items()}
             with self.board.train_writer.as_default(int(self.model.optimizer.iterations)):
-                tf.summary.image("conflict/cosines", heat_maps(matrices, self.meter.tasks, looks)[None])
+                tf.summary.image("conflict/cosines", heat_maps(cosines, self.meter.tasks, looks)[None])
             self.board.train_writer.flush()
 
     def _number(self, batch: int) -> int:
@@ -111,20 +120,22 @@ class ConflictLog(keras.callbacks.Callback):
         return None if balance is None or balance.weighting.sees == "gradients" else np.asarray(balance.chosen)
 
     def _save(self) -> None:
-        write_csv(self.path, COLUMNS, ([row[name] for name in COLUMNS] for row in self._rows))
+        write_csv(self.path, COLUMNS, ([row.get(name, "") for name in COLUMNS] for row in self._rows))
 
-    def _write_curves(self, step: int, found: Mapping[str, tuple], chosen: np.ndarray | None) -> None:
+    def _write_curves(self, step: int, rows: Sequence[Mapping[str, str]], chosen: np.ndarray | None) -> None:
         tasks = self.meter.tasks
         figures: dict[str, float] = {}
-        for part, (magnitudes, cosines, _) in found.items():
-            place = "conflict" if part == WHOLE else f"conflict_{part}"
-            figures |= {f"{place}/magnitude/{task}": magnitudes[index] for index, task in enumerate(tasks)}
-            if len(tasks) <= MANY:
-                pairs = itertools.combinations(range(len(tasks)), 2)
-                figures |= {f"{place}/cosine/{tasks[one]}-{tasks[other]}": cosines[one, other] for one, other in pairs}
+        for part, products in self._seen.items() if self._seen else ():
+            lengths = agreement(products.batch)[0]
+            figures |= {f"{_tag(part)}/magnitude/{task}": lengths[index] for index, task in enumerate(tasks)}
             if part in self._shares:
-                figures[f"{place}/share"] = self._shares[part].of_looks
-                figures[f"{place}/share_of_pairs"] = self._shares[part].of_pairs
+                share = self._shares[part]
+                figures[f"{_tag(part)}/share"] = share.of_looks
+                figures[f"{_tag(part)}/share_by_chance"] = share.by_chance
+                figures[f"{_tag(part)}/share_of_pairs"] = share.of_pairs
+        if len(tasks) <= MANY:
+            for row in rows:
+                figures |= _of_pair(row, cosine_without_noise(self._gathered[place_of(row)]))
         if chosen is not None:
             figures |= {f"conflict/weight/{task}": chosen[index] for index, task in enumerate(tasks)}
         with self.board.train_writer.as_default(step):
@@ -138,6 +149,7 @@ class Share:
 
     def __init__(self):
         self.looks = self.conflicting_looks = self.pairs = self.conflicting_pairs = 0
+        self._by_chance = 0.0
 
     @property
     def of_looks(self) -> float:
@@ -147,6 +159,11 @@ class Share:
     def of_pairs(self) -> float:
         return self.conflicting_pairs / self.pairs
 
+    @property
+    def by_chance(self) -> float:
+        """`of_looks` where no gradients have anything in common: each pair then conflicts in half of the looks."""
+        return self._by_chance / self.looks
+
     def add(self, cosines: Sequence[float]) -> None:
         """Counts a look."""
         negative = sum(cosine < 0 for cosine in cosines)
@@ -154,6 +171,7 @@ class Share:
         self.conflicting_looks += negative > 0
         self.pairs += len(cosines)
         self.conflicting_pairs += negative
+        self._by_chance += 1 - 0.5 ** len(cosines)
 
 
 def shares(rows: Iterable[Mapping[str, str]], counted: dict[str, Share] | None = None) -> dict[str, Share]:
@@ -177,16 +195,53 @@ def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _rows(step: int, tasks: Sequence[str], found: Mapping[str, tuple], chosen) -> Iterator[dict[str, str]]:
+def place_of(row: Mapping[str, str]) -> Place:
+    """The stage and the two tasks of a row of `conflict.csv`."""
+    return row["stage"], row["task"], row["other"]
+
+
+def gather(
+    rows: Iterable[Mapping[str, str]], gathered: dict[Place, list[tuple[float, ...]]] | None = None
+) -> dict[Place, list[tuple[float, ...]]]:
+    """What `cosine_without_noise` takes, by stage and pair of tasks.
+
+    Args:
+        rows: of `conflict.csv`.
+        gathered: what is added to; by default nothing.
+    """
+    gathered = {} if gathered is None else gathered
+    for row in rows:
+        gathered.setdefault(place_of(row), []).append(products_of(row))
+    return gathered
+
+
+def _rows(step: int, tasks: Sequence[str], seen: Mapping[str, Products], chosen) -> Iterator[dict[str, str]]:
     weights = [""] * len(tasks) if chosen is None else [_text(weight) for weight in chosen]
-    for part, (magnitudes, cosines, similarities) in found.items():
+    for part, (batch, signal) in seen.items():
+        magnitudes, cosines, similarities = agreement(batch)
         for one, other in itertools.combinations(range(len(tasks)), 2):
             if np.isfinite(cosines[one, other]):
                 values = (cosines[one, other], similarities[one, other], magnitudes[one], magnitudes[other])
+                products = (signal[one, other], signal[one, one], signal[other, other])
                 named = (str(step), part, tasks[one], tasks[other])
-                row = (*named, *map(_text, values), weights[one], weights[other])
+                row = (*named, *map(_text, values), weights[one], weights[other], *map(_text, products))
                 yield dict(zip(COLUMNS, row, strict=True))
 
 
+def _of_pair(row: Mapping[str, str], so_far: Cosine) -> dict[str, float]:
+    """A pair's curves: the look's own cosine, that without noise over the looks so far, and how many it would take."""
+    tag, pair = _tag(row["stage"]), f"{row['task']}-{row['other']}"
+    figures = {f"{tag}/cosine_of_batch/{pair}": float(row["cosine"]), f"{tag}/looks_needed/{pair}": so_far.needed}
+    if so_far.is_told:
+        figures[f"{tag}/cosine_so_far/{pair}"] = so_far.value
+        figures[f"{tag}/cosine_so_far_low/{pair}"] = so_far.low
+        figures[f"{tag}/cosine_so_far_high/{pair}"] = so_far.high
+    return figures
+
+
+def _tag(part: str) -> str:
+    return "conflict" if part == WHOLE else f"conflict_{part}"
+
+
 def _text(value: float) -> str:
-    return f"{value:.6g}"
+    return "" if np.isnan(value) else f"{value:.6g}"

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_mtl.balancing.ew import EqualWeighting
-from keras_mtl.balancing.gramian import gramian, stack
 from keras_mtl.balancing.shared import part_of
 from keras_mtl.balancing.step import BalancedStep
+from keras_mtl.balancing.sub_batches import halved
 from keras_mtl.errors import UserError
 from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.normalization import pooled_statistics
 from keras_mtl.models.resnet import is_stage
+from keras_mtl.training.conflict_cosine import WHOLE
 
-WHOLE = "whole"
-"""All shared weights, beside the stages that they lie in."""
+
+class Products(NamedTuple):
+    """Inner products of the tasks' gradients, float64 [tasks, tasks].
+
+    Attributes:
+        batch: of the gradients of the batch, noise and all. The noise makes their lengths too large: a look's cosine
+            is the true one times the root of both tasks' shares of signal; where images have several labels the
+            tasks' noise has a product too.
+        signal: estimates without bias of those of the expected gradients, from images that have nothing in common: of
+            two halves, or of sources that label one task each. Single ones scatter widely, a squared length can be
+            below 0. NaN for a task without a label in a half.
+    """
+
+    batch: np.ndarray
+    signal: np.ndarray
 
 
 class ConflictMeter:
     """Looks at the tasks' gradients on a batch: inner products, by stage of the trunk and over the whole of it.
 
-    The gradients are those of the tasks' losses times their loss weights, before any weighting. Each source's
-    images go through the net by themselves, with BatchNormalization in training mode on their own statistics,
-    whatever the training does: sources that label one task each then cost one forward and one backward pass.
-    Weights, moving statistics and seeds are afterwards what they were.
+    The gradients are those of the tasks' losses times their loss weights, before any weighting. Each half of each
+    source's images goes through the net by itself, with BatchNormalization in training mode on its own statistics,
+    whatever the training does: halves that have nothing in common tell the gradients from their noise, and sources
+    that label one task each then cost one forward and one backward pass. Weights, moving statistics and seeds are
+    afterwards what they were.
 
     Args:
         model: compiled, of two tasks or more.
@@ -37,10 +53,10 @@ class ConflictMeter:
         parts: positions of the shared weights by stage, in the trunk's order, and last `WHOLE`.
 
     Raises:
-        UserError: one task only, or no trained weight that two tasks share.
+        UserError: one task only, no trained weight that two tasks share, or a source with one image in a batch.
     """
 
-    def __init__(self, model: MultiTaskModel, sub_batches: Sequence[tuple[int, Sequence[str]]] | None):
+    def __init__(self, model: MultiTaskModel, sub_batches: Sequence[tuple[int, Sequence[str]]]):
         losses = model.task_losses
         self.tasks = list(losses.losses)
         if len(self.tasks) < 2:
@@ -51,31 +67,52 @@ class ConflictMeter:
         if not shared:
             raise UserError("--log_conflict_every: no weight that two tasks share is trained")
         self.parts = {**part_of(model, shared, is_stage), WHOLE: list(range(len(shared)))}
-        self._compiled = tf.function(self._gramians)
+        self._halves = halved(self._step.sub_batches)
+        labels = np.array([[task in part.tasks for part in self._step.sub_batches] for task in self.tasks], int)
+        self._is_apart = labels @ labels.T == 0  # no source labels both
+        self._compiled = tf.function(self._products)
 
-    def look(self, x, y, sample_weight) -> dict[str, np.ndarray]:
-        """The inner products of the tasks' gradients on a batch.
+    def look(self, x, y, sample_weight) -> dict[str, Products]:
+        """The products on a batch by part.
 
         Args:
             x, y, sample_weight: as `TrainingBatches.plain_batch` gives them.
-
-        Returns:
-            By part float64 [tasks, tasks].
         """
-        found = self._compiled(x, y, sample_weight)
-        return {part: matrix.numpy().astype(np.float64) for part, matrix in found.items()}
+        found, labels = self._compiled(x, y, sample_weight)
+        labels = labels.numpy().astype(np.float64)
+        share = labels / np.maximum(labels.sum(0), 1e-30)
+        is_known = (labels > 0).all(0)
+        is_known = is_known[:, None] & is_known
 
-    def _gramians(self, x, y, sample_weight) -> dict[str, tf.Tensor]:
+        def read(matrix: tf.Tensor) -> Products:
+            products = matrix.numpy().astype(np.float64).reshape(2, len(self.tasks), 2, len(self.tasks))
+            batch = np.einsum("ha,hakb,kb->ab", share, products, share)
+            crossed = (products[0, :, 1] + products[1, :, 0]) / 2
+            return Products(batch, np.where(is_known, np.where(self._is_apart, batch, crossed), np.nan))
+
+        return {part: read(matrix) for part, matrix in found.items()}
+
+    def _products(self, x, y, sample_weight) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """By part those of all halves and tasks [2 tasks, 2 tasks], and the labels' weights in each half [2, tasks]."""
         # Dropout moves its seed on, and a normalisation that is not ours its averages.
         before = [(variable, tf.identity(variable.value)) for variable in self._model.non_trainable_variables]
+        batch = self._step.batch(x, y, sample_weight)
         with pooled_statistics(self._model, forget=True):
-            _, gradients, _ = self._step.task_gradients(self._step.batch(x, y, sample_weight))
+            _, member, groups, _, _ = self._step.by_group(batch, self._halves)
         for variable, value in before:
             variable.assign(value)
-        rows = stack(self._step.shared_rows(gradients))
+        member = member.reshape(-1, member.shape[-1])
+        found = {}
+        for part in self.parts:
+            if part != WHOLE:
+                keys = {id(self._step.shared[place]) for place in self.parts[part]}
+                own = [group for group in (entry.only(keys) for entry in groups) if group.keys]
+                inner = tf.add_n([group.inner() for group in own])
+                found[part] = tf.matmul(tf.matmul(member, inner), member, transpose_b=True)
         # The whole is the sum over the parts, which share no weight: every product is taken once.
-        found = {part: gramian([rows[place] for place in self.parts[part]]) for part in self.parts if part != WHOLE}
-        return {**found, WHOLE: tf.add_n(list(found.values()))}
+        found[WHOLE] = tf.add_n(list(found.values()))
+        labels = [[self._step.labels(batch, task, half) for task in self.tasks] for half in self._halves]
+        return found, tf.stack([tf.stack(half) for half in labels])
 
 
 def agreement(inner: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,17 +138,3 @@ def agreement(inner: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     products = np.outer(norms, norms)
     similarity = 2 * products / (norms[:, None] ** 2 + norms[None, :] ** 2)
     return norms, np.clip(inner / products, -1.0, 1.0), similarity
-
-
-def mean_matrix(rows: Sequence[Mapping[str, str]], tasks: Sequence[str], stage: str) -> np.ndarray:
-    """The mean cosines of a stage over rows of `conflict.csv`: [tasks, tasks], NaN where there is no row."""
-    place = {task: index for index, task in enumerate(tasks)}
-    total, count = np.zeros([len(tasks)] * 2), np.zeros([len(tasks)] * 2)
-    for row in rows:
-        if row["stage"] == stage:
-            where = place[row["task"]], place[row["other"]]
-            total[where] += float(row["cosine"])
-            count[where] += 1
-    with np.errstate(invalid="ignore"):
-        mean = total / count
-    return np.where(np.isnan(mean), mean.T, mean)

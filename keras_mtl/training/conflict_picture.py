@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_mtl.training.conflict_cosine import Cosine
+
 CONFLICT, NEUTRAL, AGREEMENT = (178, 24, 43), (247, 247, 247), (33, 102, 172)
 """Colours of the cosines -1, 0 and 1; told apart by colour-blind readers too."""
 NOTHING = (222, 222, 222)
@@ -15,23 +17,25 @@ ACROSS = 3  # matrices in a row
 LINE, GAP = 16, 14
 
 
-def heat_maps(matrices: Mapping[str, np.ndarray], tasks: Sequence[str], looks: int) -> np.ndarray:
-    """A matrix a stage, red where tasks conflict and blue where they agree.
+def heat_maps(cosines: Mapping[tuple[str, str, str], Cosine], tasks: Sequence[str], looks: int) -> np.ndarray:
+    """A matrix a stage, red where tasks conflict and blue where they agree; grey where the looks do not tell.
 
     Args:
-        matrices: mean cosines by stage, [tasks, tasks]; NaN where a task has no gradient.
+        cosines: by stage and two tasks.
         tasks: their names.
-        looks: how many looks the means are over.
+        looks: how many looks the cosines are over.
 
     Returns:
         uint8 [height, width, 3].
     """
     names = [name if len(name) <= 16 else f"{name[:15]}…" for name in tasks]
-    panels = [_panel(stage, matrix, names) for stage, matrix in matrices.items() if np.isfinite(matrix).any()]
+    stages = dict.fromkeys(stage for stage, _, _ in cosines)
+    panels = [_panel(stage, _matrix(cosines, stage, tasks), names) for stage in stages]
     width, height = (panels[0].width + GAP, panels[0].height + GAP) if panels else (0, 0)
     across = min(ACROSS, len(panels))
     caption = (
-        f"mean cosine of the tasks' gradients, {looks} look{'' if looks == 1 else 's'}; red: conflict, blue: agreement"
+        f"cosine of the tasks' gradients without noise, 95 % interval, {looks} look{'' if looks == 1 else 's'}; "
+        "red: conflict, blue: agreement, ?: more looks needed"
     )
     font = _font()
     size = (
@@ -45,11 +49,17 @@ def heat_maps(matrices: Mapping[str, np.ndarray], tasks: Sequence[str], looks: i
     return np.asarray(sheet)
 
 
-def _panel(stage: str, matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
+def _matrix(cosines: Mapping[tuple[str, str, str], Cosine], stage: str, tasks: Sequence[str]) -> list[list]:
+    """A stage's cosines by two tasks; None where a task has no gradient."""
+    found = {tuple(pair): cosine for (place, *pair), cosine in cosines.items() if place == stage}
+    return [[found.get((one, other)) or found.get((other, one)) for other in tasks] for one in tasks]
+
+
+def _panel(stage: str, matrix: Sequence[Sequence[Cosine | None]], names: Sequence[str]) -> Image.Image:
     font = _font()
     side = max(round(font.getlength(name)) for name in names) + 6
     few = len(names) <= FEW
-    wide, high = (max(46, side), 30) if few else (LINE - 2, LINE - 2)
+    wide, high = (max(84, side), 40) if few else (LINE - 2, LINE - 2)
     top = LINE * (2 if few else 1)
     panel = Image.new("RGB", (side + wide * len(names), top + high * len(names)), "white")
     draw = ImageDraw.Draw(panel)
@@ -60,12 +70,17 @@ def _panel(stage: str, matrix: np.ndarray, names: Sequence[str]) -> Image.Image:
         if few:
             draw.text((side + (row + 0.5) * wide, LINE), name, fill="black", font=font, anchor="ma")
         for column in range(len(names)):
-            x, value = side + column * wide, matrix[row, column]
+            x, cosine = side + column * wide, matrix[row][column]
+            value = cosine.value if cosine is not None and cosine.is_told else np.nan
             draw.rectangle((x, y, x + wide - 2, y + high - 2), fill=colour(value))
             if few and row != column:
-                text = "–" if np.isnan(value) else f"{value:+.2f}"
+                lines = ["–" if cosine is None else "?"]
+                if cosine is not None and cosine.is_told:
+                    lines = [f"{value:+.2f}", f"{cosine.low:+.2f} to {cosine.high:+.2f}"]
                 ink = "white" if abs(value) > 0.6 else "black"
-                draw.text((x + wide / 2, y + high / 2), text, fill=ink, font=font, anchor="mm")
+                for number, line in enumerate(lines, start=1):
+                    where = (x + wide / 2, y + high * number / (len(lines) + 1))
+                    draw.text(where, line, fill=ink, font=font, anchor="mm")
     return panel
 
 

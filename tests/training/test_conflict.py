@@ -20,9 +20,10 @@ from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.objectives import TaskOutput
 from keras_mtl.tasks import Task
 from keras_mtl.training.checkpoint import Checkpoint
-from keras_mtl.training.conflict import COLUMNS, read_rows, shares
-from keras_mtl.training.conflict_meter import WHOLE, ConflictMeter, agreement, mean_matrix
-from keras_mtl.training.conflict_picture import AGREEMENT, CONFLICT, NOTHING, heat_maps
+from keras_mtl.training.conflict import COLUMNS, gather, read_rows, shares
+from keras_mtl.training.conflict_cosine import WHOLE, Cosine
+from keras_mtl.training.conflict_meter import ConflictMeter, agreement
+from keras_mtl.training.conflict_picture import AGREEMENT, CONFLICT, NOTHING, colour, heat_maps
 
 TINY = keras_mtl.Config(
     sources=tuple(DRAWN.split(",")),
@@ -53,30 +54,71 @@ def two_heads():
     return model
 
 
-@pytest.mark.parametrize("sub_batches", [None, [(2, ("one", "other"))], [(1, ("one",)), (1, ("other",))]])
+TOGETHER, APART = [(2, ("one", "other"))], [(2, ("one",)), (2, ("other",))]
+
+
+def _look(model, sub_batches, one, other, labelled=(1.0, 1.0)):
+    """Images x = (1, 0) only, with these two labels of each task, in a source of both or in one each."""
+    rows = sum(size for size, _ in sub_batches)
+    x = np.tile(np.array([[1.0, 0.0]], np.float32), (rows, 1))
+    y = {"one": tf.constant((*one, 0.0, 0.0)[:rows]), "other": tf.constant((0.0, 0.0, *other)[-rows:])}
+    weights = {"one": tf.constant((1.0, 1.0, 0.0, 0.0)[:rows]), "other": tf.constant((0.0, 0.0, *labelled)[-rows:])}
+    found = ConflictMeter(model, sub_batches).look(x, y, weights)
+    assert list(found) == ["trunk", WHOLE]
+    return found[WHOLE]
+
+
+@pytest.mark.parametrize("sub_batches", [TOGETHER, APART])
 def test_cosines_are_those_computed_by_hand(two_heads, sub_batches):
-    # Both rows are x = (1, 0), so both tasks' gradients of W are 2 r x^T k with the head's k and the residual r, and
+    # All rows are x = (1, 0), so both tasks' gradients of W are 2 r x^T k with the head's k and the residual r, and
     # lie in W's first row. "one" predicts 1 for 0, r = 1: gradient 2 * 1 * (1, 0) = (2, 0). "other" predicts 1 for 3,
     # r = -2, and counts a half: 0.5 * 2 * -2 * (1, 1) = (-2, -2). So the magnitudes are 2 and sqrt(8), the inner
     # product is -4, the cosine -4 / (2 sqrt(8)) = -1 / sqrt(2), and the similarity 2 * 2 sqrt(8) / (4 + 8).
-    x = np.array([[1.0, 0.0], [1.0, 0.0]], np.float32)
-    y = {"one": tf.constant([0.0, 0.0]), "other": tf.constant([3.0, 3.0])}
-    weights = {"one": tf.constant([1.0, 1.0]), "other": tf.constant([1.0, 1.0])}
-    found = ConflictMeter(two_heads, sub_batches).look(x, y, weights)
-    assert list(found) == ["trunk", WHOLE]
-    magnitudes, cosines, similarities = agreement(found[WHOLE])
+    found = _look(two_heads, sub_batches, (0.0, 0.0), (3.0, 3.0))
+    magnitudes, cosines, similarities = agreement(found.batch)
     np.testing.assert_allclose(magnitudes, [2, math.sqrt(8)], rtol=1e-6)
     np.testing.assert_allclose(cosines, [[1, -math.sqrt(0.5)], [-math.sqrt(0.5), 1]], rtol=1e-6)
     np.testing.assert_allclose(similarities[0, 1], math.sqrt(8) / 3, rtol=1e-6)
+    np.testing.assert_allclose(found.signal, found.batch, rtol=1e-6)  # the images are all the same: no noise
 
 
-def test_a_task_without_a_label_is_left_out(two_heads):
-    x = np.ones((2, 2), np.float32)
-    y = {"one": tf.zeros(2), "other": tf.zeros(2)}
-    found = ConflictMeter(two_heads, None).look(x, y, {"one": tf.ones(2), "other": tf.zeros(2)})
-    magnitudes, cosines, similarities = agreement(found[WHOLE])
+@pytest.mark.parametrize(("sub_batches", "inner"), [(TOGETHER, 3.0), (APART, 1.5)])
+def test_the_signal_is_of_images_that_have_nothing_in_common(two_heads, sub_batches, inner):
+    # Residuals 1 and -2 of "one", a half each: gradients (2, 0) and (-4, 0), in the mean (-1, 0). Residuals -2 and -1
+    # of "other": (-2, -2) and (-1, -1), in the mean (-1.5, -1.5). Squares between halves: -8 and 4. On the same images
+    # only products between halves are without bias: (2 * -1 + -4 * -2) / 2 = 3; on different ones all are: 1.5.
+    found = _look(two_heads, sub_batches, (0.0, 3.0), (3.0, 2.0))
+    np.testing.assert_allclose(found.batch, [[1, 1.5], [1.5, 4.5]], rtol=1e-6)
+    np.testing.assert_allclose(found.signal, [[-8, inner], [inner, 4]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("sub_batches", [TOGETHER, APART])
+def test_a_task_without_a_label_is_left_out(two_heads, sub_batches):
+    found = _look(two_heads, sub_batches, (0.0, 0.0), (3.0, 3.0), labelled=(0.0, 0.0))
+    magnitudes, cosines, similarities = agreement(found.batch)
     assert magnitudes[0] > 0 and np.isnan(magnitudes[1])
     assert np.isnan(cosines[0, 1]) and np.isnan(similarities[0, 1])
+
+
+@pytest.mark.parametrize("sub_batches", [TOGETHER, APART])
+def test_without_a_label_in_a_half_there_is_no_signal_but_a_cosine(two_heads, sub_batches):
+    found = _look(two_heads, sub_batches, (0.0, 0.0), (5.0, 3.0), labelled=(0.0, 1.0))
+    np.testing.assert_allclose(found.batch, [[4, -4], [-4, 8]], rtol=1e-6)  # as by hand above
+    np.testing.assert_allclose(found.signal, [[4, np.nan], [np.nan, np.nan]], rtol=1e-6)
+
+
+def test_one_pass_finds_what_a_pass_a_half_finds(images):
+    model = keras_mtl.build_model(image_size=32, width=8, blocks=(1,), precision="float32")
+    model.compile("sgd")
+    y = {"age": tf.range(12.0) * 5, "gender": tf.constant([0.0, 1, 1] * 4), "smile": tf.ones(12)}
+    labelled = {name: tf.constant([1.0, 0, 1, 1, 1, 1] * 2) for name in y}
+    sub_batches = [(5, ("age",)), (4, ("gender",)), (3, ("smile",))]
+    one, many = ConflictMeter(model, sub_batches), ConflictMeter(model, sub_batches)
+    assert one._step._is_one_pass
+    many._step._is_one_pass = False
+    for a, b in zip(one.look(images, y, labelled).values(), many.look(images, y, labelled).values(), strict=True):
+        np.testing.assert_allclose(a.batch, b.batch, rtol=1e-3, atol=1e-4 * np.abs(b.batch).max())
+        np.testing.assert_allclose(a.signal, b.signal, rtol=1e-3, atol=1e-3 * np.abs(b.batch).max())
 
 
 def test_a_branch_that_leaves_early_has_no_gradient_above(images):
@@ -91,27 +133,32 @@ def test_a_branch_that_leaves_early_has_no_gradient_above(images):
     found = meter.look(images, y, {task: tf.ones(12) for task in y})
     assert list(found) == ["stem", "stage1", "stage2", "stage3", WHOLE]
     for stage, inner in found.items():
-        cosines = agreement(inner)[1]
+        cosines = agreement(inner.batch)[1]
         np.testing.assert_array_equal(np.isnan(cosines[2]), [stage in ("stage2", "stage3")] * 3)
         assert np.isfinite(cosines[:2, :2]).all()
     # Neither the moving statistics nor the dropout's seeds nor any weight has moved.
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(np.array(variable), value, err_msg=variable.path)
     again = meter.look(images, y, {task: tf.ones(12) for task in y})
-    np.testing.assert_array_equal(again[WHOLE], found[WHOLE])
+    np.testing.assert_array_equal(again[WHOLE].batch, found[WHOLE].batch)
 
 
 def test_there_must_be_tasks_that_share_what_is_trained():
     single = keras_mtl.build_model(["age"], image_size=32, width=8, blocks=(1,))
     single.compile("sgd")
     with pytest.raises(UserError, match="2 or more. Received: age"):
-        ConflictMeter(single, None)
+        ConflictMeter(single, [(2, ("age",))])
     frozen = keras_mtl.build_model(["age", "smile"], image_size=32, width=8, blocks=(1,))
     for layer in frozen.layers:
         layer.trainable = layer.name.startswith(("age", "smile"))
     frozen.compile("sgd")
     with pytest.raises(UserError, match="no weight that two tasks share"):
-        ConflictMeter(frozen, None)
+        ConflictMeter(frozen, [(2, ("age", "smile"))])
+
+
+def test_there_must_be_halves_to_tell_noise_by(two_heads):
+    with pytest.raises(UserError, match="2 images of each source in a batch. Received: 1 for other; take a larger"):
+        ConflictMeter(two_heads, [(2, ("one",)), (1, ("other",))])
 
 
 @given(arrays.arrays(np.float64, (3, 5), elements=st.floats(-10, 10).map(lambda value: round(value, 3))))
@@ -136,17 +183,25 @@ def test_shares_count_looks_and_pairs():
     assert counted["stem"].of_looks == 0
     shares([row(3, -1)], counted)
     assert counted[WHOLE].of_looks == 2 / 3
-    mean = mean_matrix(rows, ["a", "b", "c"], WHOLE)
-    assert mean[0, 1] == mean[1, 0] == pytest.approx(0.025) and np.isnan(mean[2]).all()
+    assert (counted[WHOLE].by_chance, counted["stem"].by_chance) == ((0.75 + 0.75 + 0.5) / 3, 0.5)
+
+
+def test_files_from_before_the_noise_was_told_are_read():
+    old = {"step": "1", "stage": WHOLE, "task": "a", "other": "b", "cosine": "0.5"}
+    new = old | {"signal": "1.5", "task_signal": "-2", "other_signal": "3"}
+    assert gather([new, old])[WHOLE, "a", "b"] == [(1.5, -2, 3), pytest.approx((np.nan,) * 3, nan_ok=True)]
 
 
 @pytest.mark.parametrize("tasks", [2, 40])
 def test_the_picture_has_the_cosines_colours(tasks):
-    matrix = np.full((tasks, tasks), np.nan)
-    matrix[0, 1], matrix[1, 0] = 1.0, -1.0
-    picture = heat_maps({"stem": matrix, "stage1": np.full_like(matrix, np.nan)}, [f"t{i}" for i in range(tasks)], 3)
+    cosines = {
+        ("stem", "t0", "t1"): Cosine(1.0, 0.9, 1.0, 3, 9.0),
+        ("stage1", "t0", "t1"): Cosine(-1.0, -1.0, -0.9, 3, 9.0),
+        ("stage2", "t0", "t1"): Cosine(0.5, -1.0, 1.0, 3, 900.0),  # not told, so grey
+    }
+    picture = heat_maps(cosines, [f"t{i}" for i in range(tasks)], 3)
     seen = {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
-    assert {CONFLICT, AGREEMENT, NOTHING} <= seen
+    assert {CONFLICT, AGREEMENT, NOTHING} <= seen and colour(0.5) not in seen
 
 
 def test_a_plain_batch_is_the_steps_own_without_augmentation():
