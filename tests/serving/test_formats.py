@@ -146,16 +146,20 @@ def test_the_command_writes_scores_and_tells(tmp_path):
     run = RunFolder(tmp_path / "r")
     run.begin(Config(name="r", tasks=tuple(tasks), sources=tuple(DRAWN.split(",")), image_size=SIZE))
     random_model(tasks=tasks).save(run.model_path)
-    run.write_manifest(run.config(), {"sources": {}})
+    facts = {"tasks": [], "description": "", "licence": "", "drawn": True, "splits": {"validation": {"images": 9}}}
+    run.write_manifest(run.config(), {"sources": {f"drawn_{name}": facts for name in tasks}})
     flags = [f"--run={run.path}", f"--directory={tmp_path / 'models'}"]
-    done = run_command("export", *flags, "--formats=litert_int8", "--verify")
+    done = run_command("export", *flags, "--formats=litert_int8", "--verify", "--interval_level=0.7")
     *table, path = done.stdout.splitlines()
     assert path == str(tmp_path / "models" / "r" / "1")
     assert [line.split()[0] for line in table] == ["format", "saved_model", "litert_int8"]
-    formats = json.loads((pathlib.Path(path) / "assets.extra" / "tasks.json").read_text())["formats"]
+    told = json.loads((pathlib.Path(path) / "assets.extra" / "tasks.json").read_text())
+    assert told["calibration"]["age"]["level"] == 0.7 and told["calibration"]["age"]["half_width"] > 0
+    formats = told["formats"]
     for facts in formats.values():
         assert set(facts["metrics"]) == set(tasks) and facts["split"] == "test" and 0 <= facts["covered"]["age"] <= 1
         assert facts["metrics"]["age"]["mae"] == pytest.approx(formats["saved_model"]["metrics"]["age"]["mae"], abs=1)
         assert 0 < facts["milliseconds"]["p50"] <= facts["milliseconds"]["p95"]
+    assert "to calibrate gender, smile" in done.stderr  # Seven validation images each.
     done = run_command("export", *flags, "--formats=tflite", check=False)
     assert done.returncode == 2 and done.stderr.startswith("Error: Unknown format 'tflite'")

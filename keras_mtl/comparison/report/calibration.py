@@ -42,9 +42,9 @@ class Calibrated:
     """
 
     temperatures: list[float]
-    plug_in: tuple[float, float]
-    figures: tuple[dict[str, Estimate], dict[str, Estimate]]
-    bins: tuple[Reliability, Reliability]
+    plug_in: list[float]
+    figures: list[dict[str, Estimate]]
+    bins: list[Reliability]
 
 
 def calibration(context: Context, name: str) -> list:
@@ -82,18 +82,15 @@ def _calibrated(context: Context, row: Row, name: str) -> Calibrated | None:
     both = trained, scaled
     return Calibrated(
         temperatures,
-        *(
-            (each(both[0]), each(both[1]))
-            for each in (
-                lambda nets: float(np.mean([expected_calibration_error(labels, net, BINS) for net in nets])),
-                lambda nets: _estimates(context, row, name, labels, nets),
-                lambda nets: reliability(np.tile(labels, len(nets)), np.concatenate(nets), BINS),
-            )
-        ),
+        [float(np.mean([expected_calibration_error(labels, net, BINS) for net in nets])) for nets in both],
+        [_estimates(context, row, name, labels, nets) for nets in both],
+        [reliability(np.tile(labels, len(nets)), np.concatenate(nets), BINS) for nets in both],
     )
 
 
-def _estimates(context: Context, row: Row, name: str, labels: np.ndarray, nets: list[np.ndarray]) -> dict:
+def _estimates(
+    context: Context, row: Row, name: str, labels: np.ndarray, nets: list[np.ndarray]
+) -> dict[str, Estimate]:
     known = metrics_for(context.tasks[name])
     metrics = {metric: known[metric] for metric in SHOWN}
     parts = number_parts(clusters_of(context.images(row, name, context.first_seed)))
