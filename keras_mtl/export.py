@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_mtl.cli import flag, run_command
+from keras_mtl.evaluation.conformal import LEVEL
 from keras_mtl.serving.formats import FORMATS
 
 WHAT, HOW, OTHERS = "What to export, and where to", "How it computes", "Other formats beside the SavedModel"
@@ -27,6 +28,11 @@ class ExportConfig:
     precision: str = flag(
         "float32", "Arithmetic: float32, or the one it was trained with.", HOW, choices=("float32", "trained")
     )
+
+    calibrate: bool = flag(
+        True, "Fit temperatures of probabilities and intervals of values on the run's validation images.", HOW
+    )
+    interval_level: float = flag(LEVEL, "Share of labels that the intervals are to hold.", HOW)
 
     formats: tuple[str, ...] = flag(
         (),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_mtl.evaluation.calibration_error import calibration_error
 from keras_mtl.tasks import Task
 
 # The least probability that log_loss takes a model at its word for: float32's spacing at 1.
@@ -107,8 +108,17 @@ def _rank_error(labels, predictions):
 
 
 def _negative_log_probability(labels, predictions):
-    shares = predictions / predictions.sum(-1, keepdims=True)
-    return -np.log(np.maximum(shares[np.arange(len(labels)), labels], SMALLEST_PROBABILITY))
+    return -np.log(np.maximum(_shares(predictions)[np.arange(len(labels)), labels], SMALLEST_PROBABILITY))
+
+
+def _shares(predictions):
+    return predictions / predictions.sum(-1, keepdims=True)
+
+
+def _brier(labels, predictions):
+    """Two classes count the second one alone, in 0 to 1, as is usual (and as scikit-learn has it)."""
+    squares = ((_shares(predictions) - np.eye(predictions.shape[-1])[labels]) ** 2).sum(-1)
+    return squares / 2 if predictions.shape[-1] == 2 else squares
 
 
 def _rmse(labels, predictions, weights):
@@ -165,6 +175,13 @@ def _within(task: Task) -> Metric:
     return Metric(f"within_{tolerance:g}", ("regression",), each, "higher", "share", meaning)
 
 
+def _brier_score(task: Task) -> Metric:
+    most = 1 if len(task.classes) == 2 else 2
+    meaning = f"mean squared error of the probabilities, 0 to {most} (Brier 1950)"
+    return Metric("brier", _NAMED, _mean_of(_brier), "lower", "", meaning, (0, most))
+
+
+_CALIBRATION = "root mean squared gap between confidence and accuracy, debiased; below 0: no more than chance makes"
 _NAMED = ("binary", "multiclass", "ordinal")
 
 METRICS: list[Metric | Callable[[Task], Metric]] = [
@@ -180,5 +197,7 @@ METRICS: list[Metric | Callable[[Task], Metric]] = [
     Metric("f1", ("binary",), _f1, "higher", "", "F1 of the second class", (0, 1)),
     Metric("macro_f1", ("multiclass",), _macro_f1, "higher", "", "mean of the classes' F1", (0, 1)),
     Metric("log_loss", _NAMED[:2], _mean_of(_negative_log_probability), "lower", "", "mean -log(probability of label)"),
+    _brier_score,
+    Metric("calibration_error", _NAMED, calibration_error, "lower", "share", _CALIBRATION, (-1, 1)),
 ]
 """An entry is a metric, or a function that makes it from the task where it depends on more than the kind."""

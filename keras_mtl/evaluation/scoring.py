@@ -131,8 +131,8 @@ def _row(title: str, task: Task, metric: Metric, part: dict) -> tuple:
 
 def _undefined_note(title: str, metric: Metric, estimate: dict) -> list[str]:
     if estimate["value"] is None:
-        return [f"{title} {metric.name}: undefined for these labels (only one class?)."]
+        return [f"{title} {metric.name}: undefined for these labels (only one class, or too few?)."]
     if estimate["undefined"]:
-        share = f"{100 * estimate['undefined']:.1f} % of the resamples (only one class drawn)"
+        share = f"{100 * estimate['undefined']:.1f} % of the resamples (only one class drawn, or too few)"
         return [f"{title} {metric.name}: undefined in {share}; the interval rests on the others."]
     return []

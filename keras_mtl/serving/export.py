@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.evaluation.conformal import LEVEL
 from keras_mtl.files import read_json, write_json
 from keras_mtl.names import check_names
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
+from keras_mtl.serving.calibration import Calibration, calibration_of_run
 from keras_mtl.serving.formats import choose_formats
 from keras_mtl.serving.formats.base import FOLDER, Format
 from keras_mtl.serving.serving_config import write_serving_config
@@ -43,6 +45,7 @@ def export_model(
     fold: bool = True,
     precision: str = "float32",
     about: Mapping[str, Any] | None = None,
+    calibration: Calibration | None = None,
     formats: Sequence[str] = (),
     images: np.ndarray | None = None,
     score: Callable[[Backend], Mapping[str, Any]] | None = None,
@@ -58,8 +61,9 @@ def export_model(
         serve_float: the same as float32, 0 to 255;
         serve_bytes: string [batch], each an encoded JPEG, PNG or WebP, of sizes that may differ.
     Images are resized to the model's size inside. Outputs: for a regression `<task>`, float32 [batch], in the
-    task's unit, and where its head learns a distribution `<task>_distribution`, float32 [batch, bins], and
-    `<task>_interval`, float32 [batch, 2], between which the middle 80 % of it lie; for classes `<task>`, float32
+    task's unit, where its head learns a distribution `<task>_distribution`, float32 [batch, bins], and
+    `<task>_interval`, float32 [batch, 2], which holds the label with the calibration's level, or without a calibration
+    the middle 80 % of the distribution; for classes `<task>`, float32
     [batch, classes], probabilities in the order of the task's classes, and `<task>_class`, string [batch], the
     likeliest class's name. `assets/<task>_classes.txt` lists the classes; `assets.extra/tasks.json` says what all
     is.
@@ -70,6 +74,8 @@ def export_model(
         fold: whether BatchNormalization is worked into the convolutions before it, which is faster and the same.
         precision: "float32", or "trained" for the policy that the model was trained with.
         about: more for tasks.json: "run" (a name) and "sources", dicts with name, tasks, description, licence, drawn.
+        calibration: temperatures of classes and intervals of values that are worked into the outputs of every format,
+            as `fit_calibration` gives them; tasks.json has them too. None for the net's own probabilities.
         formats: names in `keras_mtl.serving.formats.FORMATS`, or "all": other formats, in float32 or less, that are
             written to `formats/` in the same folder. Each is run and compared with the SavedModel before anything is
             published; tasks.json has what came of it under "formats".
@@ -90,7 +96,8 @@ def export_model(
         raise UserError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}")
     if name in ("", ".", "..") or pathlib.Path(name).name != name:
         raise UserError(f"name must be a plain folder name. Received: {name!r}")
-    described = {**describe(model, about or {}), "precision": precision, "folded": fold}
+    calibration = calibration or {}
+    described = {**describe(model, about or {}), "calibration": calibration, "precision": precision, "folded": fold}
     folder = pathlib.Path(directory) / name
     chosen = choose_formats(formats)
     if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
@@ -113,9 +120,9 @@ def export_model(
 
     def write(beside: pathlib.Path) -> None:
         with tempfile.TemporaryDirectory() as lists:
-            module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)))
+            module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)), calibration)
             tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
-        written = _write_formats(beside, chosen, model, images, score)
+        written = _write_formats(beside, chosen, model, calibration, images, score)
         write_json(beside / DESCRIPTION_FILE, {**described, "formats": written})
 
     version = add_version(folder, write)
@@ -130,6 +137,8 @@ def export_run(
     name: str = "",
     fold: bool = True,
     precision: str = "float32",
+    calibrate: bool = True,
+    interval_level: float = LEVEL,
     formats: Sequence[str] = (),
     verify: bool = False,
     split: str = "test",
@@ -140,6 +149,9 @@ def export_run(
         run: the run folder.
         directory, name, fold, precision, formats: as for `export_model`. Formats are compared on the run's training
             images, and 8-bit ones learn their ranges from them.
+        calibrate: whether temperatures and intervals are fitted on the run's validation images; where these can't be
+            had, a warning says so.
+        interval_level: the share of labels that the intervals are to hold.
         verify: whether to score the SavedModel and each format on a split, and time them.
         split: which one; validation where there is no test split.
 
@@ -166,6 +178,7 @@ def export_run(
         fold=fold,
         precision=precision,
         about=about,
+        calibration=calibration_of_run(folder, model, interval_level) if calibrate else None,
         formats=formats,
         images=_training_images(folder, model) if formats else None,
         score=_scorer(folder, model, split) if verify else None,
@@ -220,7 +233,7 @@ def _holds(version: pathlib.Path, described: Mapping[str, Any], formats: Sequenc
     """Whether a version is an export of the same model with those formats, scored if that is asked for."""
     if not (version / DESCRIPTION_FILE).is_file():
         return False
-    there = read_json(version / DESCRIPTION_FILE)
+    there = {"calibration": {}, **read_json(version / DESCRIPTION_FILE)}  # Older exports have none.
     written = there.pop("formats", {})
     asked = [SAVED_MODEL, *formats] if scored else formats
     return there == described and all(name in written and ("metrics" in written[name]) >= scored for name in asked)
@@ -230,6 +243,7 @@ def _write_formats(
     folder: pathlib.Path,
     chosen: Sequence[Format],
     model,
+    calibration: Calibration,
     images: np.ndarray,
     score: Callable[[Backend], Mapping[str, Any]] | None,
 ) -> dict[str, dict]:
@@ -250,7 +264,7 @@ def _write_formats(
     folded = fold_batch_normalization(with_precision(model, "float32"))
     (folder / FOLDER).mkdir()
     for one in chosen:
-        one.convert(folded, folder / one.file, images if one.calibrated else None)
+        one.convert(folded, folder / one.file, images if one.calibrated else None, calibration)
         backend, facts[one.name] = verify_format(one, folder, reference, images, model.tasks)
         if score is not None:
             facts[one.name].update(score(backend))
@@ -288,7 +302,7 @@ def _scorer(folder: RunFolder, model, split: str) -> Callable[[Backend], Mapping
             for name, task in model.tasks.items()
             if name in result["tasks"]
         }
-        # The share of labels that lie in the intervals, which should hold 80 % of them.
+        # The share of labels that lie in the intervals: their level is what it should be.
         covered = {}
         for name, intervals in scored.intervals.items():
             labels = frame[name].to_numpy(np.float64)

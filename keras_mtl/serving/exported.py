@@ -15,6 +15,9 @@ from keras_mtl.serving.backends import AUTO, load_backend
 from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, resolve
 from keras_mtl.tasks import Task
 
+DISTRIBUTION_LEVEL = 0.8
+"""What `<task>_interval` holds of a distribution where no interval was fitted."""
+
 
 class ExportedModel:
     """An exported model and what its outputs mean. It may be called from several threads at once.
@@ -52,6 +55,13 @@ class ExportedModel:
         return self.path.absolute().parent.name
 
     @property
+    def intervals(self) -> dict[str, float]:
+        """The level of each regression's `<task>_interval`, 0 to 1: the fitted one, or the distribution's 80 %."""
+        middle = dict.fromkeys(self.description["distributions"], DISTRIBUTION_LEVEL)
+        fitted = self.description.get("calibration", {})  # Exports of before have none.
+        return {**middle, **{name: entry["level"] for name, entry in fitted.items() if "level" in entry}}
+
+    @property
     def version(self) -> str:
         return self.path.name
 
@@ -76,8 +86,8 @@ class ExportedModel:
             distributions: whether to add `<task>_distribution`.
 
         Returns:
-            One dict an image. For a regression `<task>`: a value in the task's unit, and where its head learns a
-            distribution `<task>_interval`, [low, high], between which the middle 80 % of it lie, and
+            One dict an image. For a regression `<task>`: a value in the task's unit; `<task>_interval`, [low, high],
+            of the level that `intervals` tells, if it does; and where its head learns a distribution
             `<task>_distribution`, the probability of each of `description["distributions"][task]`. For classes
             `<task>`: the likeliest class's name, and `<task>_probabilities`: {class name: 0 to 1}.
         """
@@ -98,9 +108,9 @@ class ExportedModel:
             if f"{name}_interval" in outputs:
                 bounds = outputs[f"{name}_interval"][index].tolist()
                 entry[f"{name}_interval"] = [round(bound, digits) for bound in bounds]
-                if distributions:
-                    shares = outputs[f"{name}_distribution"][index].tolist()
-                    entry[f"{name}_distribution"] = [round(share, 5) for share in shares]
+            if distributions and f"{name}_distribution" in outputs:
+                shares = outputs[f"{name}_distribution"][index].tolist()
+                entry[f"{name}_distribution"] = [round(share, 5) for share in shares]
         return entry
 
 

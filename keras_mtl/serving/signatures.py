@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+from keras_mtl.evaluation.metrics import SMALLEST_PROBABILITY
 from keras_mtl.models.heads import head_of
 from keras_mtl.models.heads.base import BinsHead, quantile
+from keras_mtl.serving.calibration import Calibration
 from keras_mtl.serving.photo_graph import decode_image, resize_images
 from keras_mtl.tasks import Task
 
@@ -17,13 +19,14 @@ INTERVAL = (0.1, 0.9)
 """The quantiles between which an interval lies: the middle 80 %."""
 
 
-def serving_module(model, class_files: Mapping[str, str]) -> tf.Module:
+def serving_module(model, class_files: Mapping[str, str], calibration: Calibration) -> tf.Module:
     """A module whose three functions are the signatures that `export_model` describes.
 
     Args:
         model: a `MultiTaskModel`.
         class_files: by task the path of a file with its classes' names, one a line; they become the SavedModel's
             assets.
+        calibration: as `readable` takes it.
 
     The weights are constants of the graph, not variables. TensorFlow then prepares them once, when the model is
     loaded, where it would reorder them for each call: about twice as fast for one image at a time, 1.05 times for 64.
@@ -34,7 +37,7 @@ def serving_module(model, class_files: Mapping[str, str]) -> tf.Module:
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)], autograph=False)
     def predict(images):
         # In the graph of this function, once, and shared by the three signatures.
-        numbers = readable(model.tasks, call(images))
+        numbers = readable(model.tasks, call(images), calibration)
         return {**numbers, **class_names(model.tasks, numbers)}
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
@@ -78,24 +81,43 @@ def constant_call(model) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     return call
 
 
-def readable(tasks: Mapping[str, Task], logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def readable(
+    tasks: Mapping[str, Task], logits: Mapping[str, tf.Tensor], calibration: Calibration
+) -> dict[str, tf.Tensor]:
     """What a person reads, as numbers, from the logits of each task.
 
+    Args:
+        tasks, logits: by name.
+        calibration: the tasks' temperatures and intervals; those that it doesn't name are as the net has them.
+
     Returns:
-        float32: `<task>`, a value `[batch]` in the task's unit, or probabilities `[batch, classes]`; and for a head
-        that learns a distribution `<task>_distribution` `[batch, bins]` and `<task>_interval` `[batch, 2]`, between
-        which the middle 80 % of it lie.
+        float32: `<task>`, a value `[batch]` in the task's unit, or probabilities `[batch, classes]`; for a head that
+        learns a distribution `<task>_distribution` `[batch, bins]`; and `<task>_interval` `[batch, 2]`, which is the
+        fitted one, cut at the task's range, or else holds the middle 80 % of the distribution.
     """
     outputs = {}
     for name, task in tasks.items():
         head, raw = head_of(task), tf.cast(logits[name], tf.float32)
-        outputs[name] = head.decode(raw)
+        fitted = calibration.get(name, {})
+        outputs[name] = (
+            _tempered(head.decode(raw), fitted["temperature"]) if task.classes and fitted else head.decode(raw)
+        )
+        bounds = []
         if isinstance(head, BinsHead):
             distribution = head.distribution(raw)
             outputs[f"{name}_distribution"] = distribution
             bounds = [quantile(distribution, head.values, share) for share in INTERVAL]
+        if "half_width" in fitted:
+            ends = [outputs[name] - fitted["half_width"], outputs[name] + fitted["half_width"]]
+            bounds = [tf.clip_by_value(end, *task.bounds) for end in ends]
+        if bounds:
             outputs[f"{name}_interval"] = tf.stack(bounds, axis=-1)
     return outputs
+
+
+def _tempered(probabilities: tf.Tensor, temperature: float) -> tf.Tensor:
+    """`keras_mtl.evaluation.calibration.at_temperature` in the graph."""
+    return tf.nn.softmax(tf.math.log(tf.maximum(probabilities, SMALLEST_PROBABILITY)) / temperature)
 
 
 def class_names(tasks: Mapping[str, Task], outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -10,6 +10,7 @@ import re
 import shutil
 import types
 
+import numpy as np
 import pytest
 from browser import DESKTOP, PHONE, browser, errors, requests
 from comparison.fabricated import fabricate, rewrite
@@ -21,7 +22,10 @@ from keras_mtl.comparison.report.context import Context
 from keras_mtl.comparison.report.pictures import nets
 from keras_mtl.comparison.report.wording import large, number
 from keras_mtl.comparison.table import build_table
+from keras_mtl.evaluation.calibration import at_temperature, fit_temperature
+from keras_mtl.evaluation.conformal import half_width, wilson
 from keras_mtl.evaluation.metrics import metrics_for
+from keras_mtl.evaluation.predictions import labels_and_predictions
 from keras_mtl.tasks import BUILT_IN, Task
 
 EMOTION = Task("emotion", "multiclass", classes=("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"))
@@ -121,6 +125,27 @@ def _with_sites(frame):
     return frame.assign(
         **{"group:camera_site": sites, "group:place": ("place " + (number // 2).astype(str)).where(own)}
     )
+
+
+def test_calibration_and_coverage_are_those_of_the_predictions(report, results):
+    page = text_of(report.read_text("utf-8"))
+    row, task, smile = results.rows[0], BUILT_IN["age"], BUILT_IN["smile"]
+    held, squares = [], []
+    for seed in results.seeds:
+        fitted_on, frame = (results.predictions(row, seed, split) for split in ("validation", "test"))
+        labels, predictions = labels_and_predictions(frame, task)
+        width = half_width(*labels_and_predictions(fitted_on, task))
+        held.append(np.abs(labels - predictions) <= width)
+        labels, probabilities = labels_and_predictions(frame, smile)
+        tempered = at_temperature(probabilities, fit_temperature(*labels_and_predictions(fitted_on, smile)))
+        squares.append(metrics_for(smile)["brier"](labels, tempered))
+    table = page[page.index("Age by true value, years: share of the test labels in their interval.") :]
+    low, high = wilson(np.mean(held), len(held[0]))
+    assert f"All 200 {100 * np.mean(held):.1f} % {100 * low:.1f} to {100 * high:.1f}" in table
+    assert "Age by race" in page and "20–29" in table
+    table = page[page.index("Calibration of smile on the test images as trained and scaled") :]
+    assert f"{np.mean(squares):.3f}" in table[: table.index("Error by group")]
+    assert "Calibration error Brier score Temperature Calibration error, scaled" in table
 
 
 def test_small_groups_are_shown_and_greyed(report):

@@ -12,6 +12,10 @@ from keras_mtl.evaluation.calibration import (
     fit_temperature,
     reliability,
 )
+from keras_mtl.evaluation.calibration_error import calibration_error, squared_calibration_error
+from keras_mtl.evaluation.metrics import metrics_for
+from keras_mtl.evaluation.statistics import bootstrap
+from keras_mtl.tasks import Task
 
 
 def drawn(seed: int, images: int, classes: int, sharpness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -95,3 +99,47 @@ def test_lengths_that_differ_or_no_image_are_refused(function):
         function(np.zeros(2, int), np.ones((3, 2)) / 2)
     with pytest.raises(ValueError, match="0 labels"):
         function(np.zeros(0, int), np.ones((0, 2)))
+
+
+def claimed(seed: int, images: int, gap: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes, right with a chance of `gap` less than the confidence, which is drawn from 0.6 to 0.99."""
+    random = np.random.default_rng(seed)
+    sure = random.uniform(0.6, 0.99, images)
+    return (random.random(images) > sure - gap).astype(int), np.stack([sure, 1 - sure], 1)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.05, 0.2])
+def test_the_debiased_error_is_right_on_the_mean_where_the_plug_in_is_too_large(gap):
+    found, plug_in = [], []
+    for seed in range(400):
+        labels, probabilities = claimed(seed, 200, gap)
+        found.append(squared_calibration_error(labels, probabilities, np.ones((1, 200)))[0])
+        bins = reliability(labels, probabilities)
+        inside = bins.count > 0
+        plug_in.append(np.average((bins.confidence - bins.accuracy)[inside] ** 2, weights=bins.count[inside]))
+    chance = 4 * np.std(found) / np.sqrt(len(found))
+    assert np.mean(found) == pytest.approx(gap**2, abs=chance)
+    assert np.mean(plug_in) > gap**2 + 0.004 and chance < 0.002 + gap / 50
+
+
+def test_the_bootstraps_resamples_lie_about_the_error_and_not_above_it():
+    labels, probabilities = claimed(0, 300, 0.0)
+    weights = np.random.default_rng(1).multinomial(300, np.full(300, 1 / 300), 4000).astype(float)
+    drawn = squared_calibration_error(labels, probabilities, weights)
+    whole = squared_calibration_error(labels, probabilities, np.ones((1, 300)))[0]
+    assert np.mean(drawn) == pytest.approx(whole, abs=4 * np.std(drawn) / np.sqrt(4000) + 1e-3)
+
+
+@pytest.mark.parametrize(("gap", "least"), [(0.0, 0.9), (0.1, 0.88)])
+def test_the_errors_interval_covers_the_true_one(gap, least):
+    metric, covered = metrics_for(Task("told", "binary", classes=("a", "b")))["calibration_error"], 0
+    for seed in range(150):
+        estimate = bootstrap({"it": metric}, *claimed(seed, 400, gap), resamples=200, seed=seed)["it"]
+        covered += estimate.low <= gap <= estimate.high
+    assert covered / 150 >= least
+
+
+def test_without_two_images_in_a_bin_there_is_no_error():
+    probabilities = np.array([[0.55, 0.45], [0.9, 0.1]])
+    assert np.isnan(calibration_error(np.zeros(2, int), probabilities, np.ones((1, 2))))
+    assert np.isnan(calibration_error(np.zeros(2, int), probabilities, np.zeros((1, 2))))

@@ -34,7 +34,27 @@ for _kind in ("binary", "multiclass", "ordinal"):
     REFERENCES[_kind, "log_loss"] = lambda y, p, w: sklearn.metrics.log_loss(
         y, p, sample_weight=w, labels=range(p.shape[1])
     )
+    REFERENCES[_kind, "brier"] = lambda y, p, w: np.average(
+        ((p - np.eye(p.shape[1])[y]) ** 2).sum(1) / (2 if p.shape[1] == 2 else 1), weights=w
+    )
+    REFERENCES[_kind, "calibration_error"] = lambda y, p, w: _error_over_pairs(y, p, w)
 REFERENCES["multiclass", "balanced_accuracy"] = REFERENCES["binary", "balanced_accuracy"]
+
+
+def _error_over_pairs(labels, probabilities, weights):
+    """The definition: pairs of different images in one of 15 bins, each bin weighted by its images."""
+    gaps, bins = probabilities.max(1) - (probabilities.argmax(1) == labels), np.ceil(15 * probabilities.max(1) - 1e-9)
+    total = images = 0.0
+    for own in set(bins):
+        pairs = [(i, j) for i in np.flatnonzero(bins == own) for j in np.flatnonzero(bins == own) if i != j]
+        if pairs:
+            square = np.average(
+                [gaps[i] * gaps[j] for i, j in pairs], weights=[weights[i] * weights[j] for i, j in pairs]
+            )
+            total, images = total + weights[bins == own].sum() * square, images + weights[bins == own].sum()
+    return np.sign(total) * np.sqrt(abs(total) / images) if images else np.nan
+
+
 CASES = [(kind, name) for kind in KINDS for name in metrics_for(TASKS[kind])]
 
 
@@ -61,7 +81,8 @@ def test_metric_equals_its_reference_under_any_weights(kind, name, seed, count):
     )
 
 
-@pytest.mark.parametrize(("kind", "name"), CASES)
+# Of an image drawn twice the calibration error knows that it is one: it makes no pair with itself.
+@pytest.mark.parametrize(("kind", "name"), [case for case in CASES if case[1] != "calibration_error"])
 def test_an_integer_weight_counts_an_image_that_often(kind, name):
     labels, predictions = draw(kind, 30, seed=5)
     weights = np.random.default_rng(6).integers(0, 3, 30)
@@ -87,12 +108,17 @@ def test_values_by_hand():
             "roc_auc": 3.5 / 4,
             "f1": 0.8,
             "log_loss": -(math.log(0.9) + math.log(0.4) + math.log(0.6) + math.log(0.9)) / 4,
+            "brier": (0.1**2 + 0.6**2 + 0.4**2 + 0.1**2) / 4,
+            # Pairs in bins of 1/15: 0.9 and 0.9 both right, 0.6 right and 0.6 wrong: (0.1 * 0.1 - 0.4 * 0.6) / 2 < 0.
+            "calibration_error": -math.sqrt((0.6 * 0.4 - 0.1 * 0.1) / 2),
         }
     )
 
     labels, predictions = np.array([0, 1, 2]), np.eye(3)[[0, 2, 0]]
     values = {name: metric(labels, predictions) for name, metric in metrics_for(TASKS["ordinal"]).items()}
-    assert values == pytest.approx({"mae": 1.0, "accuracy": 1 / 3, "within_1": 2 / 3})
+    assert values == pytest.approx(
+        {"mae": 1.0, "accuracy": 1 / 3, "within_1": 2 / 3, "brier": 4 / 3, "calibration_error": math.sqrt(1 / 3)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,6 +140,12 @@ def test_a_figure_that_needs_both_classes_is_undefined_with_one():
     assert math.isnan(metrics["balanced_accuracy"](labels, predictions))
     assert math.isnan(metrics["f1"](labels, predictions))
     assert metrics["accuracy"](labels, predictions) == 1.0
+
+
+def test_brier_is_scikit_learns_for_two_classes():
+    labels, predictions = draw("binary", 40, seed=7)
+    expected = sklearn.metrics.brier_score_loss(labels, predictions[:, 1])
+    assert metrics_for(TASKS["binary"])["brier"](labels, predictions) == pytest.approx(expected)
 
 
 def test_log_loss_of_a_certain_mistake_is_finite():

@@ -83,6 +83,6 @@ def test_an_export_tells_the_bins_and_their_interval():
     np.testing.assert_allclose(values, np.linspace(0, 0.4, 81))
     peak = np.full((1, 81), -30, np.float32)
     peak[0, [20, 30, 40]] = 0  # thirds at 0.1, 0.15 and 0.2, each spread over 0.005
-    outputs = readable(model.tasks, {"share": peak})
+    outputs = readable(model.tasks, {"share": peak}, {})
     np.testing.assert_allclose(outputs["share"], [0.15], atol=1e-6)
     np.testing.assert_allclose(outputs["share_interval"], [[0.1 - 0.001, 0.2 + 0.001]], atol=1e-5)

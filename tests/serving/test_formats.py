@@ -11,6 +11,7 @@ from exported_models import SIZE, TASKS, random_model
 from helpers import DRAWN, run_command
 
 from keras_mtl.errors import UserError
+from keras_mtl.evaluation.calibration import at_temperature
 from keras_mtl.serving.backends import BACKENDS, load_backend
 from keras_mtl.serving.export import export_model
 from keras_mtl.serving.formats import FORMATS, choose_formats
@@ -29,13 +30,21 @@ def model():
     return random_model()
 
 
+CALIBRATION = {
+    "age": {"half_width": 50.0, "level": 0.9, "images": 99},
+    "smile": {"temperature": 2.0, "images": 99},
+    "stage": {"temperature": 0.8, "images": 99},
+}
+
+
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
-    return export_model(model, tmp_path_factory.mktemp("saved_models"), name="m", formats=["all"], images=IMAGES)
+    folder = tmp_path_factory.mktemp("saved_models")
+    return export_model(model, folder, name="m", formats=["all"], images=IMAGES, calibration=CALIBRATION)
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_every_backend_gives_the_models_own_outputs(exported, model, name):
+def test_every_backend_gives_the_models_own_outputs_calibrated(exported, model, name):
     backend = BACKENDS[name](exported, name, threads=1)
     saved = BACKENDS["tensorflow"](exported, "tensorflow")
     for images in (IMAGES, IMAGES[:1], IMAGES[2:4]):
@@ -48,9 +57,14 @@ def test_every_backend_gives_the_models_own_outputs(exported, model, name):
                 outputs[output] / scale, values / scale, atol=NEAR.get(name, 1e-5), err_msg=output
             )
     decoded = model.decode(model.predict(IMAGES, verbose=0))
+    outputs = backend.predict(IMAGES)
     for task, values in decoded.items():
         scale = 120 if task == "age" else 1
-        np.testing.assert_allclose(backend.predict(IMAGES)[task] / scale, values / scale, atol=NEAR.get(name, 1e-5))
+        temperature = CALIBRATION.get(task, {}).get("temperature", 1.0)
+        values = at_temperature(np.asarray(values, np.float64), temperature) if task != "age" else values
+        np.testing.assert_allclose(outputs[task] / scale, values / scale, atol=NEAR.get(name, 1e-5))
+    around = np.clip([outputs["age"] - 50, outputs["age"] + 50], 0, 120).T
+    np.testing.assert_allclose(outputs["age_interval"], around, atol=1e-3)
 
 
 def test_threads_at_once_get_their_own_answers(exported):
@@ -76,17 +90,17 @@ def test_the_description_has_each_formats_size_and_difference(exported):
 
 def test_the_same_again_writes_nothing_and_another_format_a_new_version(model, exported):
     folder = exported.parent.parent
-    assert export_model(model, folder, name="m", formats=["onnx"]) == exported
-    assert export_model(model, folder, name="m") == exported
+    assert export_model(model, folder, name="m", formats=["onnx"], calibration=CALIBRATION) == exported
+    assert export_model(model, folder, name="m", calibration=CALIBRATION) == exported
     other = folder.parent / "other"
     assert export_model(model, other, name="m").name == "1"
     assert export_model(model, other, name="m", formats=["onnx"]).name == "2"
 
 
 def test_a_format_that_differs_is_not_published(model, tmp_path, monkeypatch):
-    def convert(self, model, path, images):
+    def convert(self, model, path, images, calibration):
         model.set_weights([weight * 1.5 for weight in model.get_weights()])
-        original(self, model, path, images)
+        original(self, model, path, images, calibration)
 
     original = Onnx.convert
     monkeypatch.setattr(Onnx, "convert", convert)
@@ -117,6 +131,7 @@ def test_wrong_names_and_what_is_missing_are_told(model, exported, tmp_path, mon
 def test_backends_need_no_tensorflow(exported):
     code = """
 import sys, pathlib, numpy
+from keras_mtl.evaluation.calibration import at_temperature
 from keras_mtl.serving.backends import BACKENDS
 for name in ("onnx", "openvino", "litert"):
     BACKENDS[name](pathlib.Path(sys.argv[1]), name).predict(numpy.zeros([1, 32, 32, 3], numpy.uint8))
@@ -131,16 +146,20 @@ def test_the_command_writes_scores_and_tells(tmp_path):
     run = RunFolder(tmp_path / "r")
     run.begin(Config(name="r", tasks=tuple(tasks), sources=tuple(DRAWN.split(",")), image_size=SIZE))
     random_model(tasks=tasks).save(run.model_path)
-    run.write_manifest(run.config(), {"sources": {}})
+    facts = {"tasks": [], "description": "", "licence": "", "drawn": True, "splits": {"validation": {"images": 9}}}
+    run.write_manifest(run.config(), {"sources": {f"drawn_{name}": facts for name in tasks}})
     flags = [f"--run={run.path}", f"--directory={tmp_path / 'models'}"]
-    done = run_command("export", *flags, "--formats=litert_int8", "--verify")
+    done = run_command("export", *flags, "--formats=litert_int8", "--verify", "--interval_level=0.7")
     *table, path = done.stdout.splitlines()
     assert path == str(tmp_path / "models" / "r" / "1")
     assert [line.split()[0] for line in table] == ["format", "saved_model", "litert_int8"]
-    formats = json.loads((pathlib.Path(path) / "assets.extra" / "tasks.json").read_text())["formats"]
+    told = json.loads((pathlib.Path(path) / "assets.extra" / "tasks.json").read_text())
+    assert told["calibration"]["age"]["level"] == 0.7 and told["calibration"]["age"]["half_width"] > 0
+    formats = told["formats"]
     for facts in formats.values():
         assert set(facts["metrics"]) == set(tasks) and facts["split"] == "test" and 0 <= facts["covered"]["age"] <= 1
         assert facts["metrics"]["age"]["mae"] == pytest.approx(formats["saved_model"]["metrics"]["age"]["mae"], abs=1)
         assert 0 < facts["milliseconds"]["p50"] <= facts["milliseconds"]["p95"]
+    assert "to calibrate gender, smile" in done.stderr  # Seven validation images each.
     done = run_command("export", *flags, "--formats=tflite", check=False)
     assert done.returncode == 2 and done.stderr.startswith("Error: Unknown format 'tflite'")

@@ -19,25 +19,32 @@ from keras_mtl.evaluation.calibration import (
     fit_temperature,
     reliability,
 )
+from keras_mtl.evaluation.calibration_error import BINS
+from keras_mtl.evaluation.crossed import crossed, number_parts
+from keras_mtl.evaluation.metrics import metrics_for
+from keras_mtl.evaluation.predictions import clusters_of
+from keras_mtl.evaluation.statistics import Estimate
 
-BINS = 15
+SHOWN = ("calibration_error", "brier")
 FEWEST = 10
 """Bins with fewer images are left out of the picture; the error counts them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibrated:
-    """A net's calibration.
+    """A net's calibration as trained and after temperature scaling.
 
     Attributes:
-        temperatures, before, after: one value a seed; the errors are 0 to 1.
+        temperatures: one a seed.
+        plug_in: the expected calibration error, 0 to 1, mean over seeds, before and after.
+        figures: the metrics of `SHOWN` with their intervals over seeds and images, before and after.
         bins: reliability before and after, all seeds together.
     """
 
     temperatures: list[float]
-    before: list[float]
-    after: list[float]
-    bins: tuple[Reliability, Reliability]
+    plug_in: list[float]
+    figures: list[dict[str, Estimate]]
+    bins: list[Reliability]
 
 
 def calibration(context: Context, name: str) -> list:
@@ -49,7 +56,9 @@ def calibration(context: Context, name: str) -> list:
         "How often predictions are right, by how sure the net is of them: on the grey line it is right as often as "
         "it claims. Temperature scaling softens or sharpens probabilities by one number, fitted on validation "
         f"(Guo et al. 2017). The expected calibration error (ECE) is the mean gap, over {BINS} bins of confidence; "
-        f"bins with fewer than {FEWEST} images are not drawn, but counted."
+        f"bins with fewer than {FEWEST} images are not drawn, but counted. It is never 0, for chance alone makes gaps; "
+        "the table has the root mean squared gap without that bias (Kumar et al. 2019): below 0 it is less than "
+        "chance makes. The Brier score is the mean squared error of the probabilities."
     )
     if not known:
         return [Text("No validation image is labelled for this task: no temperature can be fitted.")]
@@ -61,21 +70,33 @@ def calibration(context: Context, name: str) -> list:
 
 
 def _calibrated(context: Context, row: Row, name: str) -> Calibrated | None:
-    temperatures, before, after, pooled = [], [], [], []
+    temperatures, trained, scaled = [], [], []
     for seed in context.results.seeds:
         known, fitted_on = context.labelled(row, name, seed, "validation")
         labels, probabilities = context.labelled(row, name, seed)
         if not len(known) or not len(labels):
             return None
-        temperature = fit_temperature(known, fitted_on)
-        scaled = at_temperature(probabilities, temperature)
-        temperatures.append(temperature)
-        before.append(expected_calibration_error(labels, probabilities, BINS))
-        after.append(expected_calibration_error(labels, scaled, BINS))
-        pooled.append((labels, probabilities, scaled))
-    labels, probabilities, scaled = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
-    bins = reliability(labels, probabilities, BINS), reliability(labels, scaled, BINS)
-    return Calibrated(temperatures, before, after, bins)
+        temperatures.append(fit_temperature(known, fitted_on))
+        trained.append(probabilities)
+        scaled.append(at_temperature(probabilities, temperatures[-1]))
+    both = trained, scaled
+    return Calibrated(
+        temperatures,
+        [float(np.mean([expected_calibration_error(labels, net, BINS) for net in nets])) for nets in both],
+        [_estimates(context, row, name, labels, nets) for nets in both],
+        [reliability(np.tile(labels, len(nets)), np.concatenate(nets), BINS) for nets in both],
+    )
+
+
+def _estimates(
+    context: Context, row: Row, name: str, labels: np.ndarray, nets: list[np.ndarray]
+) -> dict[str, Estimate]:
+    known = metrics_for(context.tasks[name])
+    metrics = {metric: known[metric] for metric in SHOWN}
+    parts = number_parts(clusters_of(context.images(row, name, context.first_seed)))
+    figures = crossed(metrics, labels, nets, parts)
+    confidence = context.results.config.confidence
+    return {metric: figure.estimate(confidence, metrics[metric].bounds) for metric, figure in figures.items()}
 
 
 def _diagram(context: Context, found: dict[Row, Calibrated], which: int, title: str) -> Figure:
@@ -102,10 +123,7 @@ def _diagram(context: Context, found: dict[Row, Calibrated], which: int, title: 
             )
         )
     ends = {"range": [max(0.0, 10 * np.floor(low / 10) - 1), 101]}
-    errors = [(c.before, c.after)[which] for c in found.values()]
-    told = "; ".join(
-        f"{row.title} {wording.percent(float(np.mean(error)))}" for row, error in zip(found, errors, strict=True)
-    )
+    told = "; ".join(f"{row.title} {wording.percent(net.plug_in[which])}" for row, net in found.items())
     return Figure(
         title,
         f"Reliability diagram. Expected calibration error: {told}.",
@@ -114,23 +132,22 @@ def _diagram(context: Context, found: dict[Row, Calibrated], which: int, title: 
 
 
 def _table(context: Context, name: str, found: dict[Row, Calibrated]) -> HtmlTable:
-    many = len(context.results.seeds) > 1
-
-    def cell(values: list[float], shown) -> Cell:
-        return Cell(shown(float(np.mean(values))), f"{shown(min(values))} to {shown(max(values))}" if many else "")
-
-    rows = [
-        [
-            Cell(row.title),
-            cell(calibrated.before, wording.percent),
-            cell(calibrated.temperatures, lambda value: f"{value:.2f}"),
-            cell(calibrated.after, wording.percent),
+    task, metrics = context.tasks[name], metrics_for(context.tasks[name])
+    rows = []
+    for row, net in found.items():
+        low, high = min(net.temperatures), max(net.temperatures)
+        spread = f"{low:.2f} to {high:.2f}" if len(net.temperatures) > 1 else ""
+        cells = [
+            Cell(wording.value(metrics[metric], task, one.value), wording.interval(metrics[metric], task, one))
+            for figures in net.figures
+            for metric, one in figures.items()
         ]
-        for row, calibrated in found.items()
-    ]
+        temperature = Cell(f"{float(np.mean(net.temperatures)):.2f}", spread)
+        rows.append([Cell(row.title), *cells[: len(SHOWN)], temperature, *cells[len(SHOWN) :]])
+    titles = [wording.capital(wording.metric_name(metrics[metric])) for metric in SHOWN]
     return HtmlTable(
-        f"Expected calibration error of {name} on the {context.results.split} images"
-        + ("; mean, and lowest to highest of the seeds." if many else "."),
-        ["Net", "ECE as trained", "Temperature", "ECE scaled"],
+        f"Calibration of {name} on the {context.results.split} images as trained and scaled, with {context.percent} "
+        "intervals; of the temperatures the lowest and the highest of the seeds.",
+        ["Net", *titles, "Temperature", *(f"{title}, scaled" for title in titles)],
         rows,
     )

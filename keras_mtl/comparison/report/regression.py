@@ -10,15 +10,15 @@ from keras_mtl.comparison.cells import Row
 from keras_mtl.comparison.report import wording
 from keras_mtl.comparison.report.blocks import Cell, Details, Figure, Heading, HtmlTable, Panels, Section, Text
 from keras_mtl.comparison.report.context import FEW, SYMBOLS, Context
+from keras_mtl.comparison.report.coverage import coverage
 from keras_mtl.comparison.report.plots import GREY, plot
+from keras_mtl.comparison.report.ranges import STEPS, bins_of, range_title
 from keras_mtl.evaluation.metrics import Metric, metrics_for
 from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.tasks import Task
 
 MOST_POINTS = 1500
 """With more images than that a density is drawn in place of points."""
-STEPS = 12
-"""About how many steps of the range errors are told by."""
 
 
 def section(context: Context) -> Section | None:
@@ -40,6 +40,7 @@ def section(context: Context) -> Section | None:
                 f"Hollow marks stand for fewer than {FEW} images."
             ),
             *_by_range(context, name),
+            *coverage(context, name),
         ]
     return Section("values", "Values predicted", blocks) if blocks else None
 
@@ -97,15 +98,15 @@ def _transparent(colour: str, alpha: float) -> str:
 def _by_range(context: Context, name: str) -> list:
     task, rows = context.tasks[name], context.rows_of(name)
     step = task.round_part(STEPS)
-    places = _bins_of(context, rows[0], name, step)
+    places = bins_of(context, rows[0], name, step)
     bins = sorted(set(places.tolist()))
-    titles = [_range_title(task, number * step, step) for number in bins]
+    titles = [range_title(task, number * step, step) for number in bins]
     counts = [int((places == number).sum()) for number in bins]
     figures, tables = [], []
     for metric_name, heading in (("mae", "mean absolute error"), ("bias", "bias")):
         metric = metrics_for(task)[metric_name]
         estimates = {
-            row: [context.estimate(row, name, metric, _bins_of(context, row, name, step) == number) for number in bins]
+            row: [context.estimate(row, name, metric, bins_of(context, row, name, step) == number) for number in bins]
             for row in rows
         }
         figures.append(_lines(context, metric, task, heading, estimates, titles, counts))
@@ -124,17 +125,6 @@ def _table(metric: Metric, task: Task, heading: str, estimates: dict[Row, list[E
     unit = f", {task.unit}" if task.unit else ""
     caption = f"{wording.task_name(task.name)}: {heading} by true value{unit}."
     return HtmlTable(caption, ["True", "Images", *(row.title for row in estimates)], lines)
-
-
-def _bins_of(context: Context, row: Row, name: str, step: float) -> np.ndarray:
-    """Which step of the range each labelled image's label is in."""
-    # 0.7 belongs to the step that begins with 0.7, though as a number of 32 bits it is a bit less.
-    return np.floor(context.labelled(row, name, context.first_seed)[0] / step + 1e-5).astype(int)
-
-
-def _range_title(task: Task, start: float, step: float) -> str:
-    whole = float(step).is_integer()
-    return f"{start:g}–{start + step - 1:g}" if whole else f"{start:g}–{start + step:g}"
 
 
 def _lines(

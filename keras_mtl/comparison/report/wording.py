@@ -11,7 +11,7 @@ from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.tasks import Task
 
 NONE = "–"
-NAMES = {"mae": "mean absolute error", "roc_auc": "ROC AUC", "f1": "F1", "log_loss": "log loss"}
+NAMES = {"mae": "mean absolute error", "roc_auc": "ROC AUC", "f1": "F1", "log_loss": "log loss", "brier": "Brier score"}
 
 
 def metric_name(metric: Metric) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from keras_mtl.errors import UserError
+
+if TYPE_CHECKING:
+    from keras_mtl.serving.calibration import Calibration
 
 FOLDER = "formats"
 """The folder, in a version's folder, of the other formats' files."""
@@ -50,12 +53,13 @@ class Format:
                 "pip install 'keras_mtl[formats]'"
             )
 
-    def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:
+    def convert(self, model, path: pathlib.Path, images: np.ndarray | None, calibration: Calibration) -> None:
         """Writes the file.
 
         Args:
             model: a `MultiTaskModel` in float32, its BatchNormalization folded.
             path: the file to write; its folder is there.
             images: for `calibrated` formats uint8 [n, size, size, 3].
+            calibration: what is worked into the outputs.
         """
         raise NotImplementedError

@@ -5,16 +5,17 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_mtl.models.heads import head_of
+from keras_mtl.serving.calibration import Calibration
 from keras_mtl.serving.signatures import constant_call, readable
 
 
-def numbers_graph(model):
+def numbers_graph(model, calibration: Calibration):
     """A `tf.function` from images uint8 [batch, size, size, 3] to the numeric outputs."""
     call, size = constant_call(model), model.input_shape[1]
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8, name="images")], autograph=False)
     def numbers(images):
-        return _named(readable(model.tasks, call(images)))
+        return _named(readable(model.tasks, call(images), calibration))
 
     return numbers
 
@@ -30,13 +31,13 @@ def logits_graph(model):
     return logits
 
 
-def readout_graph(model):
+def readout_graph(model, calibration: Calibration):
     """A `tf.function` from one argument a task, its logits float32 [batch, units], to the numeric outputs."""
     specs = [tf.TensorSpec([None, head_of(task).units], tf.float32, name=name) for name, task in model.tasks.items()]
 
     @tf.function(input_signature=specs, autograph=False)
     def readout(*logits):
-        return _named(readable(model.tasks, dict(zip(model.tasks, logits, strict=True))))
+        return _named(readable(model.tasks, dict(zip(model.tasks, logits, strict=True)), calibration))
 
     return readout
 

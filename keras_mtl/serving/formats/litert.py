@@ -5,10 +5,14 @@ from __future__ import annotations
 import pathlib
 import warnings
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_mtl.serving.formats.base import Format
+
+if TYPE_CHECKING:
+    from keras_mtl.serving.calibration import Calibration
 
 READOUT = "_readout.tflite"
 """Ends the name of the second file of `litert_int8`: from logits to the numeric outputs."""
@@ -23,10 +27,10 @@ class LiteRt(Format):
     quantized = False  # Its converter has no product of integers as Keras writes it.
     limit = 1e-5
 
-    def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:
+    def convert(self, model, path: pathlib.Path, images: np.ndarray | None, calibration: Calibration) -> None:
         from keras_mtl.serving.formats.graphs import numbers_graph
 
-        converter = _converter(numbers_graph(model))
+        converter = _converter(numbers_graph(model, calibration))
         self.configure(converter)
         path.write_bytes(converter.convert())
 
@@ -71,7 +75,7 @@ class LiteRtInt8(LiteRt):
     calibrated = True
     limit = 2e-2
 
-    def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:
+    def convert(self, model, path: pathlib.Path, images: np.ndarray | None, calibration: Calibration) -> None:
         import tensorflow as tf
 
         from keras_mtl.serving.formats.graphs import logits_graph, readout_graph
@@ -94,7 +98,7 @@ class LiteRtInt8(LiteRt):
                 converter=converter, debug_dataset=examples, debug_options=options
             )
         path.write_bytes(selective.get_nondebug_quantized_model())
-        path.with_name(path.stem + READOUT).write_bytes(_converter(readout_graph(model)).convert())
+        path.with_name(path.stem + READOUT).write_bytes(_converter(readout_graph(model, calibration)).convert())
 
 
 def _converter(graph):

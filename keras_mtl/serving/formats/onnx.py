@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_mtl.serving.formats.base import Format
+
+if TYPE_CHECKING:
+    from keras_mtl.serving.calibration import Calibration
 
 # The newest that tf2onnx writes without a warning; every runtime of the last years reads it.
 OPSET = 17
@@ -20,14 +24,14 @@ class Onnx(Format):
     packages = ("onnx", "tf2onnx")
     limit = 1e-5
 
-    def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:
+    def convert(self, model, path: pathlib.Path, images: np.ndarray | None, calibration: Calibration) -> None:
         import onnx
         import tf2onnx
 
         from keras_mtl.serving.formats.graphs import numbers_graph
         from keras_mtl.serving.formats.onnx_graph import simplify
 
-        graph = numbers_graph(model)
+        graph = numbers_graph(model, calibration)
         converted, _ = tf2onnx.convert.from_function(graph, input_signature=graph.input_signature, opset=OPSET)
         simplify(converted)
         onnx.checker.check_model(converted)

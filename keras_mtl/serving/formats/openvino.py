@@ -8,12 +8,15 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from keras_mtl.serving.formats.base import Format
 from keras_mtl.serving.formats.onnx import Onnx
+
+if TYPE_CHECKING:
+    from keras_mtl.serving.calibration import Calibration
 
 # What turns features into numbers stays in float32: an expectation over a hundred bins is lost in 8 bits.
 _KEPT = ("MatMul", "SoftMax", "Sigmoid", "Multiply", "ReduceSum", "CumSum", "Subtract", "Divide", "Maximum", "Clamp")
@@ -27,12 +30,12 @@ class OpenVino(Format):
     packages: ClassVar[Sequence[str]] = ("onnx", "openvino", "tf2onnx")
     limit = 1e-5
 
-    def convert(self, model, path: pathlib.Path, images: np.ndarray | None) -> None:
+    def convert(self, model, path: pathlib.Path, images: np.ndarray | None, calibration: Calibration) -> None:
         import openvino
 
         with tempfile.TemporaryDirectory() as folder:
             between = pathlib.Path(folder) / "model.onnx"
-            Onnx().convert(model, between, None)
+            Onnx().convert(model, between, None, calibration)
             converted = self.finish(openvino.convert_model(str(between)), images)
             # Halves of the weights' digits would be lost otherwise.
             openvino.save_model(converted, str(path), compress_to_fp16=False)

@@ -186,6 +186,7 @@ def _facts(served: Served, distributions: bool = True) -> dict[str, Any]:
         "version": exported.version,
         "backend": exported.backend.name,
         "tasks": list(exported.tasks.values()),
+        "intervals": exported.intervals,
         "limits": exported.description["limits"],
     }
     return {**facts, "distributions": exported.description["distributions"]} if distributions else facts

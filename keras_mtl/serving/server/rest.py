@@ -181,6 +181,7 @@ def _metadata(exported: ExportedModel) -> dict:
         outputs[name] = tensor("DT_FLOAT")
         if bins := exported.description["distributions"].get(name):
             outputs[f"{name}_distribution"] = tensor("DT_FLOAT", len(bins))
+        if name in exported.intervals:
             outputs[f"{name}_interval"] = tensor("DT_FLOAT", 2)
     signatures = {
         name: {

@@ -67,7 +67,9 @@ def address(tmp_path_factory):
         "emotion": Task("emotion", "multiclass", classes=EMOTIONS),
         "beauty": Task("beauty", "regression", low=1, high=5, head="l1"),
     }
-    export_model(random_model(tasks=tasks), folder, name="multitask", about={"run": "r7", "sources": [SOURCE]})
+    fitted = {"age": {"half_width": 12.0, "level": 0.9, "images": 99}}
+    about = {"run": "r7", "sources": [SOURCE]}
+    export_model(random_model(tasks=tasks), folder, name="multitask", about=about, calibration=fitted)
     export_model(random_model(tasks={"age": TASKS["age"]}), folder, name="age_only")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("keras_mtl.serving.server.state.load_detector", lambda: find_red)
@@ -178,12 +180,12 @@ def test_every_face_is_boxed_and_read_by_two_models(page, address, two_faces):
         by_one, by_all = face["predictions"]["age_only"], face["predictions"]["multitask"]
         age = every(card, "[data-task=age] .cell")
         assert texts(card, "[data-task=age] h4") == ["age_only, version 1", "multitask, version 1"]
-        for cell, entry in zip(age, (by_one, by_all), strict=True):
+        for cell, entry, level in zip(age, (by_one, by_all), ("80 %", "90 %"), strict=True):
             low, high = entry["age_interval"]
             assert one(cell, ".headline").text == f"{entry['age']:.1f} years"
-            assert f"{low:.1f} to {high:.1f}" in cell.text
+            assert f"{level} within {low:.1f} to {high:.1f}" in cell.text
             told = one(cell, "[role=img]").accessible_name
-            assert f"Age {entry['age']:.1f} years; 80 % between {low:.1f} and {high:.1f}" in told
+            assert f"Age {entry['age']:.1f} years; {level} between {low:.1f} and {high:.1f}" in told
             assert "axis from 0 to 120 years" in told
             assert every(cell, ".shares") and every(cell, ".interval")
             assert texts(cell, ".ticks span") == ["0", "40", "80", "120"]

@@ -6,9 +6,10 @@ import { list, percent, title, value } from "./words.js";
 const WIDTH = 200, HEIGHT = 60;
 
 /** Regression: value, interval and distribution over the range; what the model doesn't give is left out.
- *  `bins` are the distribution's values, `top` the density at the plot's upper edge. */
-export function regression(task, entry, bins, top) {
+ *  `bins` are the distribution's values, `top` the density at the plot's upper edge, `level` the interval's share. */
+export function regression(task, entry, bins, top, level) {
   const number = entry[task.name], interval = entry[`${task.name}_interval`], shares = entry[`${task.name}_distribution`];
+  const share = `${Number((100 * level).toFixed(1))} %`;
   const unit = task.unit ? ` ${task.unit}` : "";
   const across = (x) => (WIDTH * (x - task.low)) / (task.high - task.low);
   const drawing = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -25,14 +26,14 @@ export function regression(task, entry, bins, top) {
   const x = across(number);
   drawing.append(shape("line", { class: "value", x1: x, x2: x, y1: 0, y2: HEIGHT }));
   const told = [`${title(task.name)} ${value(number, task)}${unit}`];
-  if (interval) told.push(`80 % between ${interval.map((end) => value(end, task)).join(" and ")}`);
+  if (interval) told.push(`${share} between ${interval.map((end) => value(end, task)).join(" and ")}`);
   if (shares && bins) told.push(`likeliest ${value(bins[shares.indexOf(Math.max(...shares))], task)}`);
   const axis = `axis from ${task.low} to ${task.high}${unit}`;
   const ticks = steps(task.low, task.high).map((tick) =>
     element("span", { style: { left: `${(100 * (tick - task.low)) / (task.high - task.low)}%` } }, String(tick)));
   return [
     element("p", { class: "headline" }, value(number, task), element("small", {}, unit)),
-    interval ? element("p", { class: "quiet" }, `80 % within ${interval.map((end) => value(end, task)).join("\u00a0to\u00a0")}`) : null,
+    interval ? element("p", { class: "quiet" }, `${share} within ${interval.map((end) => value(end, task)).join("\u00a0to\u00a0")}`) : null,
     element("div", { class: "plot", role: "img", "aria-label": `${told.join("; ")}; ${axis}` },
       drawing,
       element("div", { class: "ticks" }, ...ticks),

@@ -72,7 +72,7 @@ function section(name, face, answer) {
     const heading = answer.models.length > 1 ? element("h4", {}, label(model)) : null;
     const content = !task
       ? [element("p", { class: "quiet" }, "Not predicted by this model.")]
-      : task.classes ? classes(task, entry) : regression(task, entry, model.distributions[name], top);
+      : task.classes ? classes(task, entry) : regression(task, entry, model.distributions[name], top, model.intervals[name]);
     return element("div", { class: "cell" }, heading, element("div", {}, ...content));
   });
   return element("section", { class: "task", "data-task": name },
