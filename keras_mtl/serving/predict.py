@@ -112,6 +112,8 @@ def _progress(files: int, wanted: bool) -> Iterator[Any]:
 
 
 def _made_by(model: ExportedModel, seeing: dict) -> dict:
-    """What predictions depend on: the weights, not where they lie."""
+    """What predictions depend on: the weights and what was fitted on them, not where they lie."""
     tasks = [task["name"] for task in model.tasks.values()]
-    return {"weights": model.description["weights"], "backend": model.backend.name, "tasks": tasks, **seeing}
+    # Left out where there is none, as in what was begun with an export of before.
+    fitted = {"calibration": calibration} if (calibration := model.description.get("calibration")) else {}
+    return {"weights": model.description["weights"], "backend": model.backend.name, "tasks": tasks, **fitted, **seeing}

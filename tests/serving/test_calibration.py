@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 from exported_models import SIZE, TASKS, random_model
 
@@ -14,6 +15,7 @@ from keras_mtl.evaluation.predictions import labels_and_predictions, write_predi
 from keras_mtl.serving.calibration import fit_calibration
 from keras_mtl.serving.export import export_model, export_run
 from keras_mtl.serving.exported import load_exported
+from keras_mtl.serving.predict import predict_files
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
 
@@ -111,3 +113,19 @@ def test_an_export_of_before_loads_and_is_the_same_as_one_without_calibration(tm
     path.write_text(json.dumps(told), "utf-8")
     assert load_exported(version).intervals == {"age": 0.8}
     assert export_model(model, tmp_path, name="m") == version
+
+
+def test_a_file_of_predictions_is_not_gone_on_with_by_another_calibration(tmp_path):
+    model = random_model(tasks=BUILT)
+    plain = export_model(model, tmp_path, name="m")
+    fitted = {"age": {"half_width": 9.5, "level": 0.9, "images": 99}}
+    calibrated = export_model(model, tmp_path, name="m", calibration=fitted)
+    assert calibrated != plain
+    PIL.Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
+    asked = {"photos": [str(tmp_path / "a.png")], "out": str(tmp_path / "out.csv")}
+    assert predict_files(model=str(calibrated), **asked) == 0
+    (row,) = pd.read_csv(tmp_path / "out.csv").to_dict("records")
+    ends = [max(0, row["age"] - 9.5), min(120, row["age"] + 9.5)]
+    assert [row["age_low"], row["age_high"]] == pytest.approx(ends, abs=0.11)
+    with pytest.raises(UserError, match="made by another model"):
+        predict_files(model=str(plain), **asked)
