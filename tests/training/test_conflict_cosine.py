@@ -1,4 +1,4 @@
-"""The cosine without noise: by hand, and in simulation its interval covers the truth, which the looks' mean is far from."""
+"""The cosine without noise: by hand, and in simulation, where its interval covers a truth that single looks miss."""
 
 import math
 
