@@ -87,9 +87,13 @@ def _figures(looks: pd.DataFrame) -> list[Cell | str]:
     only = interval(cosines[0]) if len(cosines) == 1 else ""
     conflict, agree = sum(one.high < 0 for one in cosines), sum(one.low > 0 for one in cosines)
     pairs = f"{conflict}, {agree}, {len(cosines) - conflict - agree}" if has_signal(looks) else wording.NONE
-    needed = max((one.needed for one in cosines), key=lambda needed: (np.isnan(needed), needed))
+    slowest = max(cosines, key=lambda one: (np.isnan(one.needed), one.needed))
     return [
-        *(Cell(mean, only) if only else mean, pairs, wording.NONE if np.isnan(needed) else f"{needed:,.0f}"),
+        *(
+            Cell(mean, only) if only else mean,
+            pairs,
+            slowest.looks_needed if has_signal(looks) else wording.NONE,
+        ),
         *(wording.percent(signal_share(looks)), signed(looks["cosine"].mean())),
         *map(wording.percent, (with_conflict(looks), by_chance(looks), float(looks["conflicts"].mean()))),
         f"{looks['magnitude_similarity'].mean():.2f}",

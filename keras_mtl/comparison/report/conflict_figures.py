@@ -69,7 +69,7 @@ def interval(cosine: Cosine) -> str:
     """Behind a cosine: its interval, and the looks that a short one needs."""
     if np.isnan(cosine.low):
         return ""
-    needs = "needs more looks" if np.isnan(cosine.needed) else f"needs {cosine.needed:,.0f}"
+    needs = f"needs {cosine.looks_needed} looks"
     return f"{signed(cosine.low)} to {signed(cosine.high)}; {needs}" if cosine.is_told else needs
 
 
