@@ -187,9 +187,10 @@ class Config:
     )
     log_conflict_every: int = flag(
         0,
-        "Steps between two looks at how the tasks' gradients of the shared weights agree (cosines, magnitudes, share "
-        "of conflicts, by stage of the trunk): TensorBoard, conflict.csv, the report; 0: never. Changes no number. A "
-        "look costs about a step, two where images have three labels: at 50 some 2 to 4 % of the training's time.",
+        "Steps between two looks at how the tasks' gradients of the shared weights agree (cosines without the batch's "
+        "noise, magnitudes, share of conflicts, by stage of the trunk): TensorBoard, conflict.csv, the report; 0: "
+        "never. Changes no number. A look costs about a step, two or three where images have three labels: at 50 some "
+        "2 to 5 % of the training's time. What is told takes many looks, or large batches: how many is told with it.",
         BALANCING,
         low=0,
     )

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_mtl.data.batches import TrainingBatches
 from keras_mtl.files import write_csv
-from keras_mtl.training.conflict_cosine import SIGNAL, WHOLE, Cosine, cosine_without_noise, products_of
+from keras_mtl.training.conflict_cosine import HALF_WIDTH, SIGNAL, WHOLE, Cosine, cosine_without_noise, products_of
 from keras_mtl.training.conflict_meter import ConflictMeter, Products, agreement
 from keras_mtl.training.conflict_picture import heat_maps
 from keras_mtl.training.tensorboard import TensorBoardByTask
@@ -23,7 +23,7 @@ COLUMNS = (
     *("magnitude", "other_magnitude", "weight", "other_weight", *SIGNAL),
 )
 Place = tuple[str, str, str]  # a stage and two tasks
-MANY = 10  # above so many tasks TensorBoard gets no curve a pair: 40 tasks have 780 pairs in each stage
+MANY = 10  # above so many tasks TensorBoard gets no curve a pair: 40 tasks have 780 pairs in each stage; as many lines
 
 
 class ConflictLog(keras.callbacks.Callback):
@@ -110,6 +110,14 @@ class ConflictLog(keras.callbacks.Callback):
             with self.board.train_writer.as_default(int(self.model.optimizer.iterations)):
                 tf.summary.image("conflict/cosines", heat_maps(cosines, self.meter.tasks, looks)[None])
             self.board.train_writer.flush()
+
+    def on_train_end(self, logs=None):
+        cosines = {place: cosine_without_noise(found) for place, found in self._gathered.items() if place[0] == WHOLE}
+        if cosines:
+            print("The tasks' gradients, by cosines without noise (by stage: the report, TensorBoard):")
+        for (_, task, other), cosine in list(cosines.items())[:MANY]:
+            told = f"{cosine.value:+.2f} ({cosine.low:+.2f} to {cosine.high:+.2f})" if cosine.is_told else "not told"
+            print(f"  {task} and {other}: {told} by {cosine.looks} looks; ±{HALF_WIDTH:g} needs {cosine.looks_needed}")
 
     def _number(self, batch: int) -> int:
         """The number of a step, from 1, over all epochs."""

@@ -24,7 +24,9 @@ class Cosine(NamedTuple):
         value: -1 to 1; NaN where it is undetermined: a task's squared gradient comes out at 0 or less.
         low, high: its 95 % interval; -1 and 1 where the looks do not tell.
         looks: how many it rests on.
-        needed: how many it would take for an interval of `HALF_WIDTH` to each side; NaN where it is undetermined.
+        needed: how many it would take for an interval of `HALF_WIDTH` to each side, at this batch size: while noise
+            leads, a batch twice as large needs a quarter. Rough itself where the interval is wide; NaN where the
+            cosine is undetermined.
     """
 
     value: float
@@ -37,6 +39,11 @@ class Cosine(NamedTuple):
     def is_told(self) -> bool:
         """Whether the looks say anything: there is a value, and its interval is not all of -1 to 1."""
         return not math.isnan(self.value) and self.high - self.low < 2
+
+    @property
+    def looks_needed(self) -> str:
+        """`needed` in words, of two digits: "about 1,500", or "more"."""
+        return "more" if math.isnan(self.needed) else f"about {float(f'{self.needed:.2g}'):,.0f}"
 
 
 def cosine_without_noise(products: np.ndarray | Sequence[Sequence[float]]) -> Cosine:

@@ -11,7 +11,8 @@ SMOKE = f"--flagfile={ROOT / 'flags' / 'smoke.flags'}"
 
 def test_a_training_shows_its_conflict_by_stage(command, tmp_path):
     flags = ["--branch_at=smile:stage3", "--weighting=ew:weights=1/0.5/2", "--log_conflict_every=4", "--steps=8"]
-    command("train", SMOKE, *flags, f"--workdir={tmp_path}")
+    done = command("train", SMOKE, *flags, f"--workdir={tmp_path}")
+    assert "age and gender: not told by 2 looks; ±0.1 needs " in done.stdout
     run = tmp_path / "smoke"
     rows = read_rows(run / "conflict.csv")
     assert {row["step"] for row in rows} == {"4", "8"}
@@ -23,15 +24,23 @@ def test_a_training_shows_its_conflict_by_stage(command, tmp_path):
     events = EventAccumulator(str(run / "logs" / "train"), size_guidance={"tensors": 0})
     events.Reload()
     tags = set(events.Tags()["tensors"])
-    whole = {"cosine/age-gender", "cosine/gender-smile", "magnitude/smile", "weight/age", "share", "share_of_pairs"}
-    assert {f"conflict/{name}" for name in whole} | {"conflict/cosines", "conflict_stage4/cosine/age-gender"} <= tags
-    assert not tags & {"conflict_stage4/cosine/age-smile", "conflict_stage4/magnitude/smile"}
+    whole = {f"cosine_of_batch/{pair}" for pair in ("age-gender", "gender-smile")}
+    whole |= {"magnitude/smile", "weight/age", "share", "share_by_chance", "share_of_pairs"}
+    assert {f"conflict/{name}" for name in whole} | {
+        "conflict/cosines",
+        "conflict_stage4/cosine_of_batch/age-gender",
+    } <= tags
+    assert not tags & {"conflict_stage4/cosine_of_batch/age-smile", "conflict_stage4/magnitude/smile"}
     assert {event.step for event in events.Tensors("conflict/share")} == {4, 8}
 
 
 @pytest.mark.parametrize(
     "flags, message",
-    [(["--tasks=age"], "it needs 2 or more. Received: age"), (["--freeze=trunk"], "no weight that two tasks share")],
+    [
+        (["--tasks=age"], "it needs 2 or more. Received: age"),
+        (["--freeze=trunk"], "no weight that two tasks share"),
+        (["--batch_size=4"], "needs 2 images of each source in a batch. Received: 1 for"),
+    ],
 )
 def test_nothing_to_compare_is_one_line_and_leaves_nothing(command, tmp_path, flags, message):
     done = command("train", SMOKE, *flags, "--log_conflict_every=2", f"--workdir={tmp_path}", check=False)

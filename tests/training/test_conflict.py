@@ -20,7 +20,7 @@ from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.objectives import TaskOutput
 from keras_mtl.tasks import Task
 from keras_mtl.training.checkpoint import Checkpoint
-from keras_mtl.training.conflict import COLUMNS, gather, read_rows, shares
+from keras_mtl.training.conflict import COLUMNS, _of_pair, gather, read_rows, shares
 from keras_mtl.training.conflict_cosine import WHOLE, Cosine
 from keras_mtl.training.conflict_meter import ConflictMeter, agreement
 from keras_mtl.training.conflict_picture import AGREEMENT, CONFLICT, NOTHING, colour, heat_maps
@@ -190,6 +190,17 @@ def test_files_from_before_the_noise_was_told_are_read():
     old = {"step": "1", "stage": WHOLE, "task": "a", "other": "b", "cosine": "0.5"}
     new = old | {"signal": "1.5", "task_signal": "-2", "other_signal": "3"}
     assert gather([new, old])[WHOLE, "a", "b"] == [(1.5, -2, 3), pytest.approx((np.nan,) * 3, nan_ok=True)]
+
+
+def test_curves_have_the_cosine_so_far_where_it_is_told():
+    row = {"stage": "stem", "task": "a", "other": "b", "cosine": "0.01"}
+    curves = _of_pair(row, Cosine(-0.3, -0.5, -0.1, 900, 3600.0))
+    assert curves.pop("conflict_stem/cosine_of_batch/a-b") == 0.01
+    assert curves.pop("conflict_stem/looks_needed/a-b") == 3600
+    ends = {"": -0.3, "_low": -0.5, "_high": -0.1}
+    assert curves == {f"conflict_stem/cosine_so_far{end}/a-b": value for end, value in ends.items()}
+    untold = _of_pair({**row, "stage": WHOLE}, Cosine(0.3, -1.0, 1.0, 9, 90000.0))
+    assert set(untold) == {"conflict/cosine_of_batch/a-b", "conflict/looks_needed/a-b"}
 
 
 @pytest.mark.parametrize("tasks", [2, 40])

@@ -1,4 +1,4 @@
-"""The cosine without noise: by hand; and simulated, its interval covers the truth, far from the mean of the looks."""
+"""The cosine without noise: by hand, and in simulation, where its interval covers a truth that single looks miss."""
 
 import math
 
