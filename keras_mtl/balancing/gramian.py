@@ -18,15 +18,13 @@ def stack(gradients: Sequence[Sequence[tf.Tensor]]) -> list[tf.Tensor]:
     return [tf.stack([tf.reshape(tf.cast(tensor, tf.float32), [-1]) for tensor in column]) for column in columns]
 
 
-def gramian(rows: Sequence[tf.Tensor], others: Sequence[tf.Tensor] | None = None) -> tf.Tensor:
+def gramian(rows: Sequence[tf.Tensor]) -> tf.Tensor:
     """Inner products of gradients that are stacked by weight.
 
     Args:
         rows: for each weight [tasks, size].
-        others: other gradients of the same weights; by default the same ones.
 
     Returns:
-        float32 [tasks, tasks]; entry [i, j] is that of task i's gradient in `rows` and task j's in `others`.
+        float32 [tasks, tasks].
     """
-    pairs = zip(rows, rows if others is None else others, strict=True)
-    return tf.add_n([tf.matmul(row, other, transpose_b=True) for row, other in pairs])
+    return tf.add_n([tf.matmul(row, row, transpose_b=True) for row in rows])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -13,16 +11,12 @@ import tensorflow as tf
 
 from keras_mtl.data.batches import TrainingBatches
 from keras_mtl.files import write_csv
-from keras_mtl.training.conflict_cosine import HALF_WIDTH, SIGNAL, WHOLE, Cosine, cosine_without_noise, products_of
+from keras_mtl.training.conflict_cosine import HALF_WIDTH, WHOLE, Cosine, cosine_without_noise
 from keras_mtl.training.conflict_meter import ConflictMeter, Products, agreement
 from keras_mtl.training.conflict_picture import heat_maps
+from keras_mtl.training.conflict_rows import COLUMNS, Place, Share, gather, place_of, read_rows, rows_of, shares
 from keras_mtl.training.tensorboard import TensorBoardByTask
 
-COLUMNS = (
-    *("step", "stage", "task", "other", "cosine", "magnitude_similarity"),
-    *("magnitude", "other_magnitude", "weight", "other_weight", *SIGNAL),
-)
-Place = tuple[str, str, str]  # a stage and two tasks
 MANY = 10  # above so many tasks TensorBoard gets no curve a pair: 40 tasks have 780 pairs in each stage; as many lines
 
 
@@ -91,7 +85,7 @@ class ConflictLog(keras.callbacks.Callback):
         step = self._number(batch)
         if self._seen is not None:
             chosen = self._chosen()
-            rows = list(_rows(step, self.meter.tasks, self._seen, chosen))
+            rows = list(rows_of(step, self.meter.tasks, self._seen, chosen))
             self._rows += rows
             shares(rows, self._shares)
             gather(rows, self._gathered)
@@ -152,90 +146,6 @@ class ConflictLog(keras.callbacks.Callback):
                     tf.summary.scalar(tag, float(value))
 
 
-class Share:
-    """How often tasks conflicted in a stage: looks with a conflicting pair in them, and pairs over all looks."""
-
-    def __init__(self):
-        self.looks = self.conflicting_looks = self.pairs = self.conflicting_pairs = 0
-        self._by_chance = 0.0
-
-    @property
-    def of_looks(self) -> float:
-        return self.conflicting_looks / self.looks
-
-    @property
-    def of_pairs(self) -> float:
-        return self.conflicting_pairs / self.pairs
-
-    @property
-    def by_chance(self) -> float:
-        """`of_looks` where no gradients have anything in common: each pair then conflicts in half of the looks."""
-        return self._by_chance / self.looks
-
-    def add(self, cosines: Sequence[float]) -> None:
-        """Counts a look."""
-        negative = sum(cosine < 0 for cosine in cosines)
-        self.looks += 1
-        self.conflicting_looks += negative > 0
-        self.pairs += len(cosines)
-        self.conflicting_pairs += negative
-        self._by_chance += 1 - 0.5 ** len(cosines)
-
-
-def shares(rows: Iterable[Mapping[str, str]], counted: dict[str, Share] | None = None) -> dict[str, Share]:
-    """How often tasks conflicted, by stage.
-
-    Args:
-        rows: of `conflict.csv`, those of a look one after the other.
-        counted: what is added to; by default nothing was counted so far.
-    """
-    counted = {} if counted is None else counted
-    for (_, stage), look in itertools.groupby(rows, lambda row: (row["step"], row["stage"])):
-        counted.setdefault(stage, Share()).add([float(row["cosine"]) for row in look])
-    return counted
-
-
-def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
-    """The rows of a `conflict.csv` by column; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def place_of(row: Mapping[str, str]) -> Place:
-    """The stage and the two tasks of a row of `conflict.csv`."""
-    return row["stage"], row["task"], row["other"]
-
-
-def gather(
-    rows: Iterable[Mapping[str, str]], gathered: dict[Place, list[tuple[float, ...]]] | None = None
-) -> dict[Place, list[tuple[float, ...]]]:
-    """What `cosine_without_noise` takes, by stage and pair of tasks.
-
-    Args:
-        rows: of `conflict.csv`.
-        gathered: what is added to; by default nothing.
-    """
-    gathered = {} if gathered is None else gathered
-    for row in rows:
-        gathered.setdefault(place_of(row), []).append(products_of(row))
-    return gathered
-
-
-def _rows(step: int, tasks: Sequence[str], seen: Mapping[str, Products], chosen) -> Iterator[dict[str, str]]:
-    weights = [""] * len(tasks) if chosen is None else [_text(weight) for weight in chosen]
-    for part, (batch, signal) in seen.items():
-        magnitudes, cosines, similarities = agreement(batch)
-        for one, other in itertools.combinations(range(len(tasks)), 2):
-            if np.isfinite(cosines[one, other]):
-                values = (cosines[one, other], similarities[one, other], magnitudes[one], magnitudes[other])
-                products = (signal[one, other], signal[one, one], signal[other, other])
-                named = (str(step), part, tasks[one], tasks[other])
-                row = (*named, *map(_text, values), weights[one], weights[other], *map(_text, products))
-                yield dict(zip(COLUMNS, row, strict=True))
-
-
 def _of_pair(row: Mapping[str, str], so_far: Cosine) -> dict[str, float]:
     """A pair's curves: the look's own cosine, that without noise over the looks so far, and how many it would take."""
     tag, pair = _tag(row["stage"]), f"{row['task']}-{row['other']}"
@@ -249,7 +159,3 @@ def _of_pair(row: Mapping[str, str], so_far: Cosine) -> dict[str, float]:
 
 def _tag(part: str) -> str:
     return "conflict" if part == WHOLE else f"conflict_{part}"
-
-
-def _text(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.6g}"

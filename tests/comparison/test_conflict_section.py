@@ -10,8 +10,8 @@ from keras_mtl.comparison.report import conflict, write_report
 from keras_mtl.comparison.report.context import Context
 from keras_mtl.comparison.table import build_table
 from keras_mtl.files import write_csv
-from keras_mtl.training.conflict import COLUMNS
 from keras_mtl.training.conflict_cosine import SIGNAL
+from keras_mtl.training.conflict_rows import COLUMNS
 
 
 @pytest.fixture

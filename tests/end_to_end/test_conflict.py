@@ -4,7 +4,7 @@ import pytest
 from helpers import ROOT
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from keras_mtl.training.conflict import read_rows
+from keras_mtl.training.conflict_rows import read_rows
 
 SMOKE = f"--flagfile={ROOT / 'flags' / 'smoke.flags'}"
 

@@ -20,10 +20,11 @@ from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.objectives import TaskOutput
 from keras_mtl.tasks import Task
 from keras_mtl.training.checkpoint import Checkpoint
-from keras_mtl.training.conflict import COLUMNS, _of_pair, gather, read_rows, shares
+from keras_mtl.training.conflict import _of_pair
 from keras_mtl.training.conflict_cosine import WHOLE, Cosine
 from keras_mtl.training.conflict_meter import ConflictMeter, agreement
 from keras_mtl.training.conflict_picture import AGREEMENT, CONFLICT, NOTHING, colour, heat_maps
+from keras_mtl.training.conflict_rows import COLUMNS, gather, read_rows, shares
 
 TINY = keras_mtl.Config(
     sources=tuple(DRAWN.split(",")),
