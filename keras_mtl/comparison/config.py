@@ -36,6 +36,14 @@ class CompareConfig(Config):
         "sweep:N is EW with all weights in steps of 1/N. Pruned nets come from the first one.",
         COMPARISON,
     )
+    trials: int = flag(
+        0,
+        "Tunes every method of --weightings and every single net by the same search: so many trials of learning rate "
+        "and, for multitask nets, loss weights, the first with the defaults; the best by validation gives the settings "
+        "of all seeds. 0: nothing is tuned.",
+        COMPARISON,
+        low=0,
+    )
     budget: str = flag(
         "epochs",
         "What is equal: epochs (every net sees a task's own images equally often) or compute (every net trains for "

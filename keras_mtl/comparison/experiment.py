@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from keras_mtl import cli
-from keras_mtl.comparison.cells import CELLS, Cell, Lengths, plan, rows
+from keras_mtl.comparison.cells import CELLS, Cell, Lengths, rows
 from keras_mtl.comparison.colours import run_groups, tensorboard_link
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.costs import measure_costs
@@ -22,6 +22,7 @@ from keras_mtl.comparison.table import Table, build_table
 from keras_mtl.comparison.table_files import as_text, write_table
 from keras_mtl.comparison.table_text import grid_text
 from keras_mtl.comparison.tensorboard import write_overview
+from keras_mtl.comparison.tuning import check_search, plan_trials, plan_tuned, tuning_of
 from keras_mtl.comparison.verdicts import margins_of
 from keras_mtl.data.batches import TrainingBatches
 from keras_mtl.data.clean import AS_GIVEN, splits_note
@@ -39,9 +40,9 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     """Trains, or takes where they are already, all nets of a comparison, and writes what they show.
 
     The comparison's folder, `<workdir>/<name>/`, gets `flags.txt`, `cells/` (a run folder for each net and seed),
-    `output/` (what their trainings printed), `costs.json`, and in `<budget>/`, or `<budget>-clean/` on a clean split:
-    `table.md`, `table.csv`, `table.json`, `report.html`, and `logs/` for TensorBoard. A comparison that was stopped
-    goes on with the same call.
+    `output/` (what their trainings printed), `costs.json`, and in `<budget>/`, with `-tuned<trials>` and, on a clean
+    split, `-clean` behind it: `table.md`, `table.csv`, `table.json`, `report.html`, `logs/` for TensorBoard, and
+    `trials.json` where methods were tuned. A comparison that was stopped goes on with the same call.
 
     Args:
         config: the settings.
@@ -58,6 +59,7 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     tasks = config.selected_tasks()
     rows(config)
     margins_of(config, tasks)
+    check_search(config)
     if config.prune_from:
         raise UserError("--prune_from is set by the comparison itself: leave it out")
     folder = pathlib.Path(config.workdir) / config.name
@@ -66,20 +68,29 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     split = available_split(config, tasks, config.split)
     lengths = lengths_of(config, tasks)
     config = dataclasses.replace(config, precision=_precision(config, tasks, folder / CELLS, tell))
-    cells = plan(config, lengths)
+    target = folder / "-".join([config.budget, *_kinds(config)])
+    trials = plan_trials(config, lengths)
     if config.plan:
-        return _plan(Results(config, cells, split, tasks), tell)
+        _check_trained(trials)
+        tuning = tuning_of(config, trials)
+        return _plan(Results(config, plan_tuned(config, lengths, tuning), split, tasks, tuning), tell)
     with replacing(folder / "flags.txt") as beside:
         beside.write_text(cli.to_flags(config), encoding="utf-8")
+    if trials:
+        tell(f"Tuning: {config.trials} trials of {len(trials) // config.trials} methods")
+        train_cells(trials, config.jobs, folder / "output", tell)
+    tuning = tuning_of(config, trials)
+    if tuning:
+        write_json(target / "trials.json", tuning.to_dict())
+    cells = plan_tuned(config, lengths, tuning)
     train_cells(cells, config.jobs, folder / "output", tell)
     for cell in cells:
         for wanted in dict.fromkeys((split, "validation")):
             _evaluate(cell, wanted, config, tell)
 
-    results = Results(config, cells, split, tasks)
+    results = Results(config, cells, split, tasks, tuning)
     table = build_table(results)
     costs = _costs(results, folder / "costs.json", tell)
-    target = folder / (f"{config.budget}-clean" if config.clean else config.budget)
     write_table(table, results, costs, target)
     write_overview(results, table, target)
     write_report(results, table, costs, target / "report.html")
@@ -90,19 +101,29 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     return table
 
 
+def _kinds(config: CompareConfig) -> list[str]:
+    """What tells a table's folder apart from others of the same budget."""
+    return [f"tuned{config.trials}"] * bool(config.trials) + ["clean"] * bool(config.clean)
+
+
 def _plan(results: Results, tell: Callable[[str], None]) -> Table:
     """Tells what --plan asks for, of nets that are all trained, and returns their table."""
-    missing = sum(not cell.run.finished for cell in results.cells)
-    if missing:
-        raise UserError(
-            f"--plan reckons with nets that are trained, and {missing} of {len(results.cells)} are not: run the same "
-            "without --plan first, a pilot with --seeds=2 for instance"
-        )
+    _check_trained(results.cells)
     for cell in results.cells:
         _evaluate(cell, results.split, results.config, tell)
     for grid in plan_grids(results):
         tell(grid_text(grid))
     return build_table(results)
+
+
+def _check_trained(cells: Sequence[Cell]) -> None:
+    """Raises UserError where --plan has nets to reckon with that are not trained."""
+    missing = sum(not cell.run.finished for cell in cells)
+    if missing:
+        raise UserError(
+            f"--plan reckons with nets that are trained, and {missing} of {len(cells)} are not: run the same "
+            "without --plan first, a pilot with --seeds=2 for instance"
+        )
 
 
 def _precision(config: CompareConfig, tasks, cells: pathlib.Path, tell: Callable[[str], None]) -> str:

@@ -9,6 +9,7 @@ from keras_mtl.comparison.grid import NONE, Grid, best_of, chance, heading, rati
 from keras_mtl.comparison.methods import DELTA_M, RANK, Method, Methods
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.table import Table
+from keras_mtl.comparison.tuning_text import tuning_grid, tuning_note
 from keras_mtl.comparison.verdicts import LEAST_SEEDS, Difference
 from keras_mtl.comparison.weightings import PLAIN, title_of
 from keras_mtl.evaluation.metrics import main_metric
@@ -64,7 +65,8 @@ def methods_grids(table: Table, results: Results, percent: str, between: str, be
         lines = [_difference(found, results.tasks) for found in methods.differences]
         head = ("Weighting", "Figure", "Difference", percent, "p (Holm)", "Verdict")
         grids.append(Grid(f"Difference to {title_of(methods.base.weighting)}", [head, *lines], (2, 3, 4)))
-    return grids
+    chosen = tuning_grid(results)
+    return [*grids, chosen] if chosen else grids
 
 
 def methods_notes(results: Results, methods: Methods) -> list[str]:
@@ -72,7 +74,9 @@ def methods_notes(results: Results, methods: Methods) -> list[str]:
     config, base = results.config, title_of(methods.base.weighting)
     given = any("@" in score.row.weighting or ":" in score.row.weighting for score in methods.scores)
     notes = [
-        "Equal tuning for all: every weighting has its authors' defaults, and all share the net, data, "
+        tuning_note(results)
+        if results.tuning
+        else "Equal tuning for all: every weighting has its authors' defaults, and all share the net, data, "
         f"{config.optimizer} with learning rate {config.learning_rate:g} ({config.schedule}), length, augmentation "
         f"({config.augment}) and seeds; nothing was tuned for one of them"
         + (", besides what stands behind its name." if given else "."),

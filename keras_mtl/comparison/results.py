@@ -9,6 +9,7 @@ import pandas as pd
 
 from keras_mtl.comparison.cells import Cell, Row, rows
 from keras_mtl.comparison.config import CONTROLS, CompareConfig
+from keras_mtl.comparison.tuning import Tuning
 from keras_mtl.evaluation.predictions import read_predictions
 from keras_mtl.files import read_json
 from keras_mtl.tasks import Task
@@ -23,12 +24,14 @@ class Results:
         cells: its trainings, each evaluated on `split` and on validation.
         split: what is measured on: "test", or "validation" where there is no test split.
         tasks: by name.
+        tuning: what its methods were tuned by; None where they were not.
     """
 
     config: CompareConfig
     cells: Sequence[Cell]
     split: str
     tasks: dict[str, Task]
+    tuning: Tuning | None = None
 
     @property
     def rows(self) -> list[Row]:

@@ -112,6 +112,7 @@ def as_dict(table: Table, results: Results, costs: Mapping[str, Cost] | None = N
                 for part in table.parts
             ],
             **({"methods": _methods_dict(table.methods)} if table.methods else {}),
+            **({"tuning": results.tuning.to_dict()} if results.tuning else {}),
             "costs": None if costs is None else {key: dataclasses.asdict(cost) for key, cost in costs.items()},
             "config": dataclasses.asdict(results.config),
         }

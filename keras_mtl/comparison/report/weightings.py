@@ -14,6 +14,7 @@ from keras_mtl.comparison.report.blocks import Cell, Details, Figure, HtmlTable,
 from keras_mtl.comparison.report.context import Context
 from keras_mtl.comparison.report.overview import LOOK, SIGN
 from keras_mtl.comparison.report.plots import listed, vertical
+from keras_mtl.comparison.tuning_text import tuning_grid
 from keras_mtl.comparison.verdicts import Difference
 from keras_mtl.comparison.weightings import title_of
 from keras_mtl.evaluation.statistics import Estimate
@@ -39,6 +40,9 @@ def section(context: Context) -> Section | None:
         blocks.append(Text(f"Where nets are shown in detail below, {names} stand for the weightings."))
     if methods.differences:
         blocks.append(Details(f"Differences to {_name(methods.base)}", [_differences(context, methods)]))
+    chosen = tuning_grid(context.results)
+    if chosen:
+        blocks.append(Details(chosen.title, [HtmlTable(chosen.below, chosen.rows[0], chosen.rows[1:])]))
     return Section("weightings", "Weightings", blocks)
 
 
