@@ -11,6 +11,7 @@ from comparison.test_cells import SHARE
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_mtl.comparison import experiment
 from keras_mtl.comparison.cells import Lengths, plan
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.report import write_report
@@ -157,3 +158,31 @@ def test_table_and_report_say_how_it_was_tuned(tmp_path):
     assert as_dict(table, results)["tuning"]["methods"]["multitask-uw"]["chosen"] == 2
     write_report(results, table, {}, tmp_path / "report.html")
     assert "What the search chose, by validation" in (tmp_path / "report.html").read_text()
+
+
+class _Stopped(Exception):
+    pass
+
+
+def test_trials_are_trained_first_and_their_choice_is_written_before_the_nets_of_the_table(tmp_path, monkeypatch):
+    trained = []
+
+    def train_cells(cells, *rest):
+        trained.append([cell.config.name for cell in cells])
+        if len(trained) > 1:
+            raise _Stopped
+        for number, cell in enumerate(cells):
+            write_trial(cell, 0.5 - 0.01 * number)
+
+    monkeypatch.setattr(experiment, "train_cells", train_cells)
+    monkeypatch.setattr(experiment, "lengths_of", lambda *settings: LENGTHS)
+    config = tuned_config(tmp_path, precision="float32", seeds=1, trials=2)
+    with pytest.raises(UserError, match="12 of 12 are not"):
+        experiment.compare(dataclasses.replace(config, plan=("age=1",)), lambda text: None)
+    with pytest.raises(_Stopped):
+        experiment.compare(config, lambda text: None)
+    trials, table = trained
+    assert len(trials) == 12 and all(name.startswith("trial") for name in trials)
+    assert len(table) == 6 and all(name.endswith("-tuned2-seed0") for name in table)
+    told = json.loads((tmp_path / "compare" / "epochs-tuned2" / "trials.json").read_text())["methods"]
+    assert {method["chosen"] for method in told.values()} == {0} and len(told) == 6

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import pty
@@ -16,7 +17,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import keras_mtl
-from keras_mtl.training import RunFolder
+from keras_mtl import cli
+from keras_mtl.errors import UserError
+from keras_mtl.training import Config, RunFolder, train
 
 
 @pytest.fixture(scope="module")
@@ -224,3 +227,15 @@ def test_elsewhere_a_line_an_epoch_is_enough(command, tmp_path):
     assert "\x1b" not in done.stdout and "\r" not in done.stdout
     assert len([line for line in done.stdout.splitlines() if line.startswith("Epoch")]) == 1
     assert done.stderr == ""
+
+
+def test_permuted_labels_are_in_the_flags_and_out_of_the_score_that_chooses(tmp_path):
+    settings, _ = cli.parse(Config, [*TINY, "--tasks=age,smile", f"--sources={','.join(DRAWN.split(',')[::2])}"])
+    run = train(dataclasses.replace(settings, epochs=1, permute_labels=("age",), workdir=str(tmp_path)))
+    training = json.loads(run.metrics_path.read_text())["training"]
+    (logs,), guesses = training["history"], training["constant_guess_error"]
+    error, guess = 1 - logs["val_smile_accuracy"], guesses["smile"]
+    skill = guess / error - 1 if error > guess else 1 - error / guess
+    assert set(guesses) == {"smile"} and logs["val_skill"] == pytest.approx(skill) and training["best"] == skill
+    with pytest.raises(UserError, match=r"other flags \(--permute_labels was \('age',\)\)"):
+        train(dataclasses.replace(settings, epochs=1, workdir=str(tmp_path)))

@@ -116,3 +116,17 @@ def test_losses_and_figures_are_float32_whatever_keras_settings_say(monkeypatch,
         assert keras.config.floatx() == "float32"
     finally:
         keras.config.set_floatx("float32")
+
+
+@pytest.mark.parametrize(
+    ("permuted", "message"),
+    [
+        (("emotion",), "--permute_labels names 'emotion'; the tasks are age, gender, smile"),
+        (("age", "gender", "smile"), "--permute_labels must leave one of the tasks as it is: age, gender, smile"),
+    ],
+)
+def test_labels_are_permuted_of_some_tasks_not_of_all_or_others(permuted, message):
+    with pytest.raises(UserError, match=message) as caught:
+        Config(permute_labels=permuted).told_tasks()
+    assert "\n" not in str(caught.value)
+    assert Config(permute_labels=("smile",)).told_tasks() == ["age", "gender"]
