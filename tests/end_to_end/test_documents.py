@@ -55,6 +55,8 @@ def scaled(command: str, *more: str) -> list[str]:
         config, _ = cli.parse(Config if name == "train" else compare_config(), words)
         if name == "compare" and config.weightings:
             words.append("--weightings=uw")
+        if name == "compare" and config.trials:
+            words.append("--trials=2")
         if config.sources == ("drawn",):
             words.append("--sources=" + ",".join(f"{task}=drawn:fraction=0.01" for task in config.tasks))
     return [name, *words]
