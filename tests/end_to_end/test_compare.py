@@ -63,11 +63,11 @@ def test_it_prints_and_writes_the_table_with_intervals_and_verdicts(comparison):
     folder, said, _ = comparison
     for row in [*ROWS, "ResNet-10-w8-Age-Pruned", "ResNet-10-w8-Smile-Pruned-Frozen"]:
         assert row in said and row in (folder / "epochs" / "table.md").read_text()
-    assert any(verdict in said for verdict in ("better", "worse", "no difference shown"))
+    assert "no verdict: too few seeds" in said and "There is no verdict with fewer than 3 seeds" in said
     table = json.loads((folder / "epochs" / "table.json").read_text())
     assert table["split"] == "test" and table["seeds"] == [0, 1]
     csv = pd.read_csv(folder / "epochs" / "table.csv")
-    assert csv["net"].nunique() == 7 and (csv["low"] <= csv["high"]).all()
+    assert csv["net"].nunique() == 7 and (csv["low"] <= csv["high"])[csv["main"] == 1].all()
     assert "drawn" in said
 
 
