@@ -17,8 +17,12 @@ from keras_mtl.values import SEEDS, is_seed
 
 CELLS = "cells"
 ENDINGS = {
-    **{"single": "", "pruned": "-Pruned", "frozen": "-Pruned-Frozen"},
-    **{"updates": "-Updates", "permuted": "-Permuted", "retrained": "-Retrained"},
+    "single": "",
+    "updates": "-Updates",
+    "permuted": "-Permuted",
+    "retrained": "-Retrained",
+    "pruned": "-Pruned",
+    "frozen": "-Pruned-Frozen",
 }
 NEEDS = {"updates": "single", "permuted": "multitask", "retrained": "single"}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -35,7 +38,8 @@ class Figures:
 
     def __init__(self, results: Results):
         self.results = results
-        self._parts = _parts(results)
+        self._predictions = functools.cache(results.predictions)  # Each file is of several tasks, and of `_parts`.
+        self._parts = _parts([self._predictions(row, results.seeds[0]) for row in results.rows])
         self.images: dict[str, int] = {}
         self.of: dict[str, dict[Row, dict[str, Crossed]]] = {}
         for task in results.tasks.values():
@@ -49,7 +53,7 @@ class Figures:
                 continue
             predictions = []
             for seed in self.results.seeds:
-                frame = self._labelled(self.results.predictions(row, seed), task)
+                frame = self._labelled(self._predictions(row, seed), task)
                 common = frame[task.name] if common is None else common
                 _check_same(common, frame[task.name], task, f"{row.title} with seed {seed}")
                 labels, predicted = labels_and_predictions(frame, task)
@@ -71,12 +75,12 @@ def _keyed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(number=number).set_index(KEY)
 
 
-def _parts(results: Results) -> pd.Series:
+def _parts(predictions: Sequence[pd.DataFrame]) -> pd.Series:
     """The part that each image is left out with, by `KEY`: those that any net's predictions have in one cluster."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    frames = [_keyed(results.predictions(row, results.seeds[0])) for row in results.rows]
+    frames = [_keyed(frame) for frame in predictions]
     # The same image has one number in each frame, whichever of its labels the net knows.
     index = pd.MultiIndex.from_tuples(list(dict.fromkeys(key for frame in frames for key in frame.index)), names=KEY)
     images, clusters, first = [], [], len(index)

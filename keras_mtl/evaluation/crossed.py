@@ -16,6 +16,7 @@ Medicine 26, 2007), `TwoErrors` is taken: `benchmarks/verdicts.py` has the cover
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -57,7 +58,7 @@ class Crossed:
         """The mean over seeds."""
         return float(self.by_seed.mean())
 
-    @property
+    @functools.cached_property
     def parts(self) -> Variances:
         """The estimated variance of a single seed's figure, by what it comes from."""
         left_out = self.left_out[self.involved & ~np.isnan(self.left_out).any(axis=1)]
