@@ -48,6 +48,36 @@ def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
             beside.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def renewing(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder beside `folder` to write what belongs together to; all of it takes its place at once.
+
+    Other files and folders that lie in `folder` stay there.
+
+    Example:
+        >>> with renewing("runs/a/epochs") as beside:  # doctest: +SKIP
+        ...     (beside / "table.md").write_text("...")
+        ...     (beside / "table.json").write_text("{}")
+    """
+    folder = pathlib.Path(folder)
+    with replacing(folder) as beside:
+        beside.mkdir()
+        yield beside
+        for old in folder.iterdir() if folder.is_dir() else ():
+            new = beside / old.name
+            if new.exists() or old.name.startswith(".writing-"):
+                continue
+            if old.is_dir() and not old.is_symlink():
+                shutil.copytree(old, new, symlinks=True)
+            else:
+                shutil.copy2(old, new, follow_symlinks=False)
+
+
+def content_hash(data: bytes) -> str:
+    """A hash of a file's bytes, which a second file bears to say which first one it was written with."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
 def printable(name: str) -> str:
     r"""A file's name as text of one line that any file or terminal takes.
 

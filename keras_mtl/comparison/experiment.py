@@ -25,11 +25,11 @@ from keras_mtl.comparison.tensorboard import write_overview
 from keras_mtl.comparison.tuning import check_search, plan_trials, plan_tuned, tuning_of
 from keras_mtl.comparison.verdicts import margins_of
 from keras_mtl.data.batches import TrainingBatches
-from keras_mtl.data.clean import AS_GIVEN, splits_note
+from keras_mtl.data.clean import splits_note
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_run
-from keras_mtl.files import read_json, replacing, write_json
+from keras_mtl.files import read_json, renewing, replacing, write_json
 from keras_mtl.models.cost import Cost
 from keras_mtl.training.inputs import available_split, load_inputs
 from keras_mtl.training.precision import choose_precision
@@ -80,8 +80,6 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
         tell(f"Tuning: {config.trials} trials of {len(trials) // config.trials} methods")
         train_cells(trials, config.jobs, folder / "output", tell)
     tuning = tuning_of(config, trials)
-    if tuning:
-        write_json(target / "trials.json", tuning.to_dict())
     cells = plan_tuned(config, lengths, tuning)
     train_cells(cells, config.jobs, folder / "output", tell)
     for cell in cells:
@@ -91,9 +89,12 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     results = Results(config, cells, split, tasks, tuning)
     table = build_table(results)
     costs = _costs(results, folder / "costs.json", tell)
-    write_table(table, results, costs, target)
-    write_overview(results, table, target)
-    write_report(results, table, costs, target / "report.html")
+    with renewing(target) as beside:
+        if tuning:
+            write_json(beside / "trials.json", tuning.to_dict())
+        write_table(table, results, costs, beside)
+        write_overview(results, table, beside)
+        write_report(results, table, costs, beside / "report.html")
     tell(as_text(table, results, costs))
     tell(f"\nWritten to {target}: report.html, table.md, table.csv, table.json, and logs/ for TensorBoard:")
     link = tensorboard_link(groups=run_groups(results.rows))
@@ -157,16 +158,8 @@ def _labelled(batches: TrainingBatches, task: str) -> float:
 def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str], None]) -> None:
     """Scores a cell on a split, where that was not done since its training."""
     run = cell.run
-    path = run.predictions_path / f"{split}.csv"
-    known = read_json(run.metrics_path).get(split)
-    # Figures of before there were clusters of images are reckoned anew.
-    is_done = (
-        bool(known)
-        and "clusters" in known
-        and path.exists()
-        and known.get("splits", AS_GIVEN) == splits_note(config.clean)
-    )
-    if not is_done or path.stat().st_mtime < run.model_path.stat().st_mtime:
+    known = run.scored(split)
+    if known is None or known["splits"] != splits_note(config.clean):
         tell(f"Scoring {cell.config.name} on {split}")
         # The intervals of a single net are not what the table shows: a few resamples are enough here.
         evaluate_run(

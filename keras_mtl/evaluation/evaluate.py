@@ -59,9 +59,10 @@ def evaluate_run(
     Returns:
         The split's entry: `images`, `clusters` (how many there are of these: of one person or one photo),
         `quarantined`, `splits` ("as given" or "clean: ..."), `sources`, `drawn` (those of them that are drawn, not
-        photos), `confidence`, `resamples`, and `tasks` by name, each with `kind`, `images` (labelled ones) and
-        `metrics` {name: {value, low, high, undefined}}; `by_source` where several sources label the task; `by_group`
-        {kind of group: {group: the same, of the task's main metric}} where groups are known.
+        photos), `confidence`, `resamples`, `of` (hashes of the model and the predictions), and `tasks` by name, each
+        with `kind`, `images` (labelled ones) and `metrics` {name: {value, low, high, undefined}}; `by_source` where
+        several sources label the task; `by_group` {kind of group: {group: the same, of the task's main metric}} where
+        groups are known.
 
     Raises:
         ValueError: no run or model there, no source with that split, or too many bad records.
@@ -88,8 +89,7 @@ def evaluate_run(
         _tell_changes(folder, split, frame)
     write_predictions(frame, folder.predictions_path / f"{split}.csv")
     _add_to_quarantine(folder, bad)
-    before = read_json(folder.metrics_path).get(split) if folder.metrics_path.exists() else None
-    folder.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **result}})
+    result = folder.keep_score(split, result)
     tell(report(result, model.tasks, run=str(run), split=split))
     return result
 
@@ -124,7 +124,8 @@ def evaluate_model(
         split, batch_size, resamples, confidence, seed: as for `evaluate_run`.
 
     Returns:
-        The split's entry as `evaluate_run` returns it, the predictions as `predict_split` does, and the bad records.
+        The split's entry as `evaluate_run` returns it but for `of`, the predictions as `predict_split` does, and the
+        bad records.
 
     Raises:
         UserError: as `evaluate_run`.

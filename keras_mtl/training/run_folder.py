@@ -13,7 +13,7 @@ import subprocess
 import keras_mtl
 from keras_mtl import cli
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, replacing, write_csv, write_json
+from keras_mtl.files import content_hash, read_bytes, read_json, replacing, write_csv, write_json
 from keras_mtl.training.config import Config
 
 # What may differ between a run and its resumption: none of these changes a number.
@@ -144,6 +144,26 @@ class RunFolder:
         """Writes the bad records, one a line: source, split, image, reason."""
         rows = ((record.source, record.split, record.image, record.reason) for record in bad)
         write_csv(self.quarantine_path, ("source", "split", "image", "reason"), rows)
+
+    def keep_score(self, split: str, entry: dict) -> dict:
+        """Sets a split's entry of `metrics.json` and returns it, with `of`: hashes of its predictions and the model."""
+        before = (read_json(self.metrics_path) if self.metrics_path.exists() else {}).get(split)
+        entry = {**entry, "of": self._hashes(split)}
+        self.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **entry}})
+        return entry
+
+    def scored(self, split: str) -> dict | None:
+        """A split's entry of `metrics.json`, where it is of the model and the predictions that lie there; else None.
+
+        Evaluation writes the predictions first: one that was killed there leaves an entry of others.
+        """
+        files = (self.metrics_path, self.model_path, self.predictions_path / f"{split}.csv")
+        entry = read_json(self.metrics_path).get(split) if all(path.is_file() for path in files) else None
+        return entry if isinstance(entry, dict) and entry.get("of") == self._hashes(split) else None
+
+    def _hashes(self, split: str) -> dict[str, str]:
+        paths = {"model": self.model_path, "predictions": self.predictions_path / f"{split}.csv"}
+        return {name: content_hash(read_bytes(path)) for name, path in paths.items()}
 
     def update_metrics(self, **entries) -> None:
         """Sets entries of `metrics.json` and keeps the others."""
