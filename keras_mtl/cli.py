@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from keras_mtl import ending
 from keras_mtl.backend import check_backend
 from keras_mtl.errors import UserError
 from keras_mtl.quiet import import_tensorflow
@@ -188,27 +189,23 @@ def run_command(
         takes_arguments: whether arguments that are no flags are allowed.
         needs_tensorflow: whether to import it first, without its lines about the machine.
 
-    A `UserError` is printed in one line and ends with exit code 2.
+    It ends as `keras_mtl.ending` says: a `UserError` is printed in one line, with exit code 2.
     """
-    arguments = sys.argv[1:]
-    if any(argument in HELP for argument in arguments):
-        print(help_text(config_class, usage))
-        sys.exit(0)
-    try:
+
+    def command() -> int | None:
+        arguments = sys.argv[1:]
+        if any(argument in HELP for argument in arguments):
+            print(help_text(config_class, usage))
+            return 0
         config, rest = parse(config_class, arguments)
         if rest and not takes_arguments:
             raise UserError(f"Unexpected argument {rest[0]!r}: flags are written --name=value (see --help)")
         if needs_tensorflow:
             check_backend()
             import_tensorflow()
-        code = main(config, rest) if takes_arguments else main(config)
-    except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(code or 0)
+        return main(config, rest) if takes_arguments else main(config)
+
+    ending.run(command)
 
 
 def _with_flagfiles(arguments: Sequence[str], inside: tuple[str, ...] = ()) -> list[str]:
