@@ -105,6 +105,7 @@ def export_model(
     _check_quantized(model, chosen)
     newest = folder / str(max(versions(folder), default=0))
     if _holds(newest, described, [one.name for one in chosen], score is not None):
+        write_serving_config(directory)  # It may be what is missing.
         return newest
     # Imported here, so that a wrong argument or path is reported at once.
     import tensorflow as tf
