@@ -159,6 +159,16 @@ class MultiTaskModel(keras.Model):
             if f"weighting_{number}" in names:
                 variable.assign(store[f"weighting_{number}"])
 
+    def make_train_function(self, force=False):
+        """Keras' own, with the optimizer's variables made before.
+
+        Keras makes them within the first step, and TensorFlow traces a step that makes variables a second time; a
+        checkpoint must hold them as training begins.
+        """
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def train_step(self, data):
         """One step of `fit`: Keras' own, or that of the weighting."""
         if self._step is None:

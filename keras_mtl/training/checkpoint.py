@@ -118,9 +118,6 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._resumed = tf.train.latest_checkpoint(str(self.directory))
-        if not self.model.optimizer.built:
-            # Keras would do it in the first step: too late for its state to be put back.
-            self.model.optimizer.build(self.model.trainable_variables)
         model = self.model
         variables = model.optimizer.variables + model.variables + model.metrics_variables + model.balance_variables
         unique = {id(variable): variable.value for variable in variables}
