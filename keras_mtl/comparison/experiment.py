@@ -14,7 +14,8 @@ from keras_mtl.comparison.cells import CELLS, Cell, Lengths, rows
 from keras_mtl.comparison.colours import run_groups, tensorboard_link
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.costs import measure_costs
-from keras_mtl.comparison.plan import plan_grids
+from keras_mtl.comparison.figures import Figures
+from keras_mtl.comparison.plan import plan_grid
 from keras_mtl.comparison.report.write import write_report
 from keras_mtl.comparison.results import Results
 from keras_mtl.comparison.runner import train_cells
@@ -112,9 +113,9 @@ def _plan(results: Results, tell: Callable[[str], None]) -> Table:
     _check_trained(results.cells)
     for cell in results.cells:
         _evaluate(cell, results.split, results.config, tell)
-    for grid in plan_grids(results):
-        tell(grid_text(grid))
-    return build_table(results)
+    figures = Figures(results)
+    tell(grid_text(plan_grid(results, figures)))
+    return build_table(results, figures)
 
 
 def _check_trained(cells: Sequence[Cell]) -> None:
