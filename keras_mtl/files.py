@@ -12,6 +12,7 @@ import pathlib
 import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from keras_mtl.errors import UserError
 
 LONGEST = 160
 """Bytes that `short_name` leaves: file systems take 255, and suffixes and `replacing` want some of them."""
+LEFT_BEHIND = (".writing-",)
+"""How names begin of what commands put beside their files while they write; a killed one leaves it behind."""
+_PATTERN = set("*?[\\")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -46,6 +50,24 @@ def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
             shutil.rmtree(beside)
         else:
             beside.unlink(missing_ok=True)
+
+
+def is_unused(folder: str | pathlib.Path) -> bool:
+    """Whether a folder holds nothing but what a killed command left behind."""
+    return all(name.startswith(LEFT_BEHIND) for name in os.listdir(folder))
+
+
+@contextlib.contextmanager
+def without_pattern(folder: str | pathlib.Path) -> Iterator[str]:
+    """A path to a folder for TensorFlow, which takes what it is to read for a pattern, and [1] in it for 1."""
+    folder = os.path.abspath(folder)
+    if not _PATTERN & set(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = os.path.join(place, "link")
+        os.symlink(folder, link)
+        yield link
 
 
 def printable(name: str) -> str:

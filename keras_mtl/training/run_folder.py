@@ -13,7 +13,7 @@ import subprocess
 import keras_mtl
 from keras_mtl import cli
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, replacing, write_csv, write_json
+from keras_mtl.files import is_unused, read_json, replacing, write_csv, write_json
 from keras_mtl.training.config import Config
 
 # What may differ between a run and its resumption: none of these changes a number.
@@ -92,7 +92,7 @@ class RunFolder:
         """
         if len(os.fsencode(self.path.name)) > 255:
             raise UserError(f"A folder's name has 255 bytes at most: choose a shorter --name than {self.path.name!r}")
-        if self.path.exists() and not self.flags_path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and not self.flags_path.exists() and not is_unused(self.path):
             raise UserError(f"{self.path} exists and is no run folder: choose another --name or --workdir")
         if not self.begun:
             return

@@ -108,6 +108,14 @@ def test_an_export_of_another_version_is_told(exported, photos, tmp_path):
         predict(tmp_path / "m", photos)
 
 
+def test_an_export_is_read_wherever_it_lies(exported, photos, tmp_path, capsys):
+    shutil.copytree(exported, tmp_path / "m[1]" / "1")
+    for folder in (exported, tmp_path / "m[1]"):
+        predict_files(model=str(folder), photos=[str(photos)], backend="tensorflow")
+    entries = printed(capsys)
+    assert len(entries) == 4 and entries[:2] == entries[2:]
+
+
 def test_outputs_are_those_of_the_signature(exported, photos, capsys):
     assert predict(exported, photos / "a.JPG", photos / "b.png", photos / "more" / "c.png") == 0
     entries = printed(capsys)
