@@ -80,8 +80,9 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves the whole state of a training, and puts it back.
 
     The state is every variable of model, optimizer, metrics and weighting, the seeds among them, and `Progress`, in
-    one TensorFlow checkpoint: written whole or not at all. With batches that are a function of epoch and
-    step, a training that was killed and resumed ends bit-identical to one that was not.
+    one TensorFlow checkpoint with checksums: one that was damaged since is passed over for the one before. With
+    batches that are a function of epoch and step, a training that was killed and resumed ends bit-identical to one
+    that was not.
 
     Args:
         directory: where checkpoints go; the newest two are kept.
@@ -104,8 +105,12 @@ class Checkpoint(keras.callbacks.Callback):
         self._checkpoint = tf.train.Checkpoint(state=self._state)
 
     def read_progress(self) -> bool:
-        """Fills `progress` from the newest checkpoint. Returns whether there is one."""
-        self._resumed = self.files.newest()
+        """Fills `progress` from the newest checkpoint that is whole. Returns whether there is one.
+
+        Raises:
+            UserError: there are some, and none is whole.
+        """
+        self._resumed = self.files.newest_whole()
         if self._resumed is None:
             return False
         with without_pattern(self.files.directory) as plain:

@@ -93,6 +93,8 @@ def train(config: Config) -> RunFolder:
         _check_same_data(run, inputs.facts)
         print(f"Going on from epoch {progress.epoch + 1}, step {progress.step} of {batches.steps_per_epoch}")
     else:
+        if run.manifest_path.exists():
+            print(f"{run.path} was begun and has no checkpoint: from the start")
         config = dataclasses.replace(config, precision=precision_of(model))
         run.begin(_with_data_dir(config))
         facts = {"precision": config.precision, "parameters": model.count_params(), "sources": inputs.facts}
