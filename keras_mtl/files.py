@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
+from keras_mtl.locks import LOCK
 
 LONGEST = 160
 """Bytes that `short_name` leaves: file systems take 255, and suffixes and `replacing` want some of them."""
-LEFT_BEHIND = (".writing-",)
+LEFT_BEHIND = (".writing-", LOCK)
 """How names begin of what commands put beside their files while they write; a killed one leaves it behind."""
 _SOME = 16 << 20
 _PATTERN = set("*?[\\")

@@ -30,7 +30,9 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_run
 from keras_mtl.files import is_unused, read_json, replacing, write_json
+from keras_mtl.locks import only_writer
 from keras_mtl.models.cost import Cost
+from keras_mtl.tasks import Task
 from keras_mtl.training.inputs import available_split, load_inputs
 from keras_mtl.training.precision import choose_precision
 from keras_mtl.training.run_folder import RunFolder
@@ -56,7 +58,8 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
         The table.
 
     Raises:
-        UserError: a setting, a source or a folder that can't be used, or a training that failed.
+        UserError: a setting, a source or a folder that can't be used or is written to by another process, or a
+            training that failed.
     """
     tasks = config.selected_tasks()
     rows(config)
@@ -66,6 +69,12 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
         raise UserError("--prune_from is set by the comparison itself: leave it out")
     folder = pathlib.Path(config.workdir) / config.name
     _check_folder(folder)
+    with only_writer(folder):
+        return _compare(config, tasks, folder, tell)
+
+
+def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path, tell: Callable[[str], None]) -> Table:
+    """Does what is left of a comparison whose folder nobody else writes to."""
     split = available_split(config, tasks, config.split)
     lengths = lengths_of(config, tasks)
     config = dataclasses.replace(config, precision=_precision(config, tasks, folder / CELLS, tell))

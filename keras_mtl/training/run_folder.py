@@ -14,6 +14,7 @@ import keras_mtl
 from keras_mtl import cli
 from keras_mtl.errors import UserError
 from keras_mtl.files import is_unused, read_json, replacing, write_csv, write_json
+from keras_mtl.locks import only_writer
 from keras_mtl.training.config import Config
 
 # What may differ between a run and its resumption: none of these changes a number.
@@ -147,8 +148,9 @@ class RunFolder:
 
     def update_metrics(self, **entries) -> None:
         """Sets entries of `metrics.json` and keeps the others."""
-        known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
-        write_json(self.metrics_path, {**known, **entries})
+        with only_writer(self.path, self.metrics_path.name, wait=True):
+            known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
+            write_json(self.metrics_path, {**known, **entries})
 
 
 def _differs(ours: Config, theirs: Config, name: str) -> bool:
