@@ -1,4 +1,4 @@
-"""Files written whole or not at all, beside the target first and then renamed onto it; those in a folder; names."""
+"""Files written whole or not at all, in a folder beside the target and then renamed onto it; those there; names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import stat
 import tempfile
 import zlib
@@ -18,12 +17,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
-from keras_mtl.locks import LOCK
+from keras_mtl.scratch import move, scratch, sync
 
 LONGEST = 160
-"""Bytes that `short_name` leaves: file systems take 255, and suffixes and `replacing` want some of them."""
-LEFT_BEHIND = (".writing-", LOCK)
-"""How names begin of what commands put beside their files while they write; a killed one leaves it behind."""
+"""Bytes that `short_name` leaves: file systems take 255, and suffixes want some of them."""
 _SOME = 16 << 20
 _PATTERN = set("*?[\\")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -31,33 +28,21 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @contextlib.contextmanager
 def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well.
+    """A path of the same name to write a file or a folder to; it takes `path`'s place when the block ends well.
 
-    The temporary name keeps `path`'s suffix, since some writers choose a format by it. After an
-    exception nothing is left behind and `path` is as it was.
+    After an exception nothing is left behind and `path` is as it was. What is written is on the disk before it is
+    renamed: after a power cut, as after a kill, there is the old or the new, whole.
 
     Example:
         >>> with replacing("runs/a/metrics.json") as beside:  # doctest: +SKIP
         ...     beside.write_text("{}")
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
-    try:
+    with scratch(path.parent) as place:
+        beside = place / path.name
         yield beside
-        if beside.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        beside.replace(path)
-    finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
-        else:
-            beside.unlink(missing_ok=True)
-
-
-def is_unused(folder: str | pathlib.Path) -> bool:
-    """Whether a folder holds nothing but what a killed command left behind."""
-    return all(name.startswith(LEFT_BEHIND) for name in os.listdir(folder))
+        sync(beside)
+        move(beside, path)
 
 
 @contextlib.contextmanager

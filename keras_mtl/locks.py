@@ -18,6 +18,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
+_NOTE = 200  # Bytes.
 _NONE_HERE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ def only_writer(folder: str | os.PathLike, name: str = "", *, wait: bool = False
     """Lets one process at a time write to a folder, or to a file in it. Nobody who reads is held up.
 
     While the block runs there is a file `.lock`, or `.lock-<name>`, that says who writes. What counts is the kernel's
-    lock on it, which ends with its process: a file that a killed one left locks nobody out.
+    lock on it, which ends with its process: a file that a killed one left locks nobody out. On a file system without
+    locks a warning says so, and nobody is kept out.
 
     Args:
         folder: where; it is made, and goes again where nothing was written.
@@ -42,7 +44,12 @@ def only_writer(folder: str | os.PathLike, name: str = "", *, wait: bool = False
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     path = folder / (f"{LOCK}-{name}" if name else LOCK)
     try:
-        with locked(path, wait=wait):
+        with locked(path, wait=wait) as file:
+            if file is None:
+                log.warning("%s: the file system has no locks; see that only one command writes there", folder)
+            else:
+                with contextlib.suppress(OSError):  # A full disk, say: only the message is the poorer for it.
+                    os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".ljust(_NOTE).encode(), 0)
             yield
     except Taken as taken:
         raise UserError(
@@ -59,28 +66,24 @@ class Taken(Exception):
 
 
 @contextlib.contextmanager
-def locked(path: pathlib.Path, *, wait: bool = False) -> Iterator[bool]:
+def locked(path: pathlib.Path, *, wait: bool = False) -> Iterator[int | None]:
     """Holds the lock on a file, which is there meanwhile.
 
-    On a file system without locks, some of networks, a warning says so, and the block runs unlocked.
+    On a file system without locks, as some of networks are, the block runs unlocked.
 
     Args:
         path: the file; its folder is made.
         wait: whether to wait for the lock.
 
     Returns:
-        Whether it is held.
+        The open file, for a note on who holds it; None where there are no locks.
 
     Raises:
         Taken: another process holds it.
     """
     file = _take(path, wait)
     try:
-        if file is not None:
-            with contextlib.suppress(OSError):  # A full disk, say: only the message is the poorer for it.
-                os.ftruncate(file, 0)
-                os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
-        yield file is not None
+        yield file
     finally:
         path.unlink(missing_ok=True)
         if file is not None:
@@ -92,7 +95,7 @@ def _take(path: pathlib.Path, wait: bool) -> int | None:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)  # Each time: another process may just have removed it, empty.
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except FileNotFoundError:
             continue
         try:
@@ -104,14 +107,13 @@ def _take(path: pathlib.Path, wait: bool) -> int | None:
         except FileNotFoundError:
             pass  # Whoever had it has just removed it: a lock on that file is seen by nobody.
         except BlockingIOError:
-            holder = os.read(file, 200).decode(errors="replace")
+            holder = os.read(file, _NOTE).decode(errors="replace").strip()
             os.close(file)
             raise Taken(f"Another process{f' ({holder})' if holder else ''}") from None
         except OSError as error:
             os.close(file)
             if error.errno not in _NONE_HERE:
                 raise
-            log.warning("%s: the file system has no locks; see that only one command writes there", path.parent)
             return None
         except BaseException:  # Ctrl-C while it waited
             os.close(file)

@@ -19,9 +19,12 @@ from keras_mtl.locks import LOCK, only_writer
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_second_writer_is_told_whose_turn_it_is_and_takes_over_from_a_dead_one(name, end, tmp_path):
     with held(tmp_path, name) as process:
-        with pytest.raises(
-            UserError, match=rf"process {process.pid} on .* is writing to {tmp_path / name}: wait"
-        ) as told, only_writer(tmp_path, name):
+        with (
+            pytest.raises(
+                UserError, match=rf"process {process.pid} on .* is writing to {tmp_path / name}: wait"
+            ) as told,
+            only_writer(tmp_path, name),
+        ):
             raise AssertionError("both wrote")
         assert "\n" not in str(told.value)
         (tmp_path / "other").touch()  # Whoever does not ask is not held up.

@@ -29,9 +29,10 @@ from keras_mtl.data.clean import AS_GIVEN, splits_note
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_run
-from keras_mtl.files import is_unused, read_json, replacing, write_json
+from keras_mtl.files import read_json, replacing, write_json
 from keras_mtl.locks import only_writer
 from keras_mtl.models.cost import Cost
+from keras_mtl.scratch import is_unused
 from keras_mtl.tasks import Task
 from keras_mtl.training.inputs import available_split, load_inputs
 from keras_mtl.training.precision import choose_precision

@@ -30,7 +30,7 @@ def write_serving_config(directory: str | pathlib.Path) -> pathlib.Path:
     with only_writer(directory, FILE, wait=True):  # None that another process has just exported is to be left out.
         names = sorted(
             folder.name
-            for folder in directory.iterdir()
+            for folder in directory.glob("[!.]*")
             if folder.is_dir() and any((folder / str(version) / MODEL_FILE).is_file() for version in versions(folder))
         )
         entries = "".join(

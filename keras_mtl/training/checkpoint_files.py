@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_mtl.errors import UserError
 from keras_mtl.files import checksum, read_json, without_pattern, write_json
+from keras_mtl.scratch import sync
 
 STEM = "ckpt"
 KEPT = 2
@@ -60,6 +61,8 @@ class CheckpointFiles:
         before = int(checkpoint.save_counter)
         self._leave(before)  # A later one is damaged, or was never finished.
         path = pathlib.Path(checkpoint.save(str(self.directory / STEM)))
+        for part in self._parts(path):
+            sync(part)
         write_json(self._sums(path), {part.name: checksum(part) for part in self._parts(path)})
         self._leave(before + 1)
 

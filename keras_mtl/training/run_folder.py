@@ -13,8 +13,9 @@ import subprocess
 import keras_mtl
 from keras_mtl import cli
 from keras_mtl.errors import UserError
-from keras_mtl.files import is_unused, read_json, replacing, write_csv, write_json
+from keras_mtl.files import read_json, replacing, write_csv, write_json
 from keras_mtl.locks import only_writer
+from keras_mtl.scratch import is_unused
 from keras_mtl.training.config import Config
 
 # What may differ between a run and its resumption: none of these changes a number.
