@@ -56,19 +56,21 @@ def main(config: AuditConfig) -> None:
     from keras_mtl.data.audit.text import as_text
     from keras_mtl.data.sources import parse_sources
     from keras_mtl.files import renewing
+    from keras_mtl.locks import only_writer
 
     sources = parse_sources(config.sources, config.selected_tasks(), config.data_dir or None)
-    print("Reading every image and comparing it with every other", flush=True)
-    found = audit_sources(
-        sources,
-        validation_fraction=config.validation_fraction,
-        threshold=config.similarity,
-        side=config.remove_from,
-    )
     folder = pathlib.Path(config.workdir) / config.audit_name
-    with renewing(folder) as beside:
-        write_audit(found, beside, clean=config.write_clean)
-        write_page(found, sources, beside / "audit.html")
+    with only_writer(folder):
+        print("Reading every image and comparing it with every other", flush=True)
+        found = audit_sources(
+            sources,
+            validation_fraction=config.validation_fraction,
+            threshold=config.similarity,
+            side=config.remove_from,
+        )
+        with renewing(folder) as beside:
+            write_audit(found, beside, clean=config.write_clean)
+            write_page(found, sources, beside / "audit.html")
     print(as_text(found))
     print(f"\nWritten to {folder}: audit.html, audit.json, duplicates.csv, quarantine.csv")
     if config.write_clean:

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, beside the target first and then renamed onto it; those in a folder; names."""
+"""Files written whole or not at all, in a folder beside the target and then renamed onto it; those there; names."""
 
 from __future__ import annotations
 
@@ -12,40 +12,51 @@ import pathlib
 import re
 import shutil
 import stat
+import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
+from keras_mtl.scratch import is_passing, move, scratch, sync
 
 LONGEST = 160
-"""Bytes that `short_name` leaves: file systems take 255, and suffixes and `replacing` want some of them."""
+"""Bytes that `short_name` leaves: file systems take 255, and suffixes want some of them."""
+_SOME = 16 << 20
+_PATTERN = set("*?[\\")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @contextlib.contextmanager
 def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well.
+    """A path of the same name to write a file or a folder to; it takes `path`'s place when the block ends well.
 
-    The temporary name keeps `path`'s suffix, since some writers choose a format by it. After an
-    exception nothing is left behind and `path` is as it was.
+    After an exception nothing is left behind and `path` is as it was. What is written is on the disk before it is
+    renamed: after a power cut, as after a kill, there is the old or the new, whole.
 
     Example:
         >>> with replacing("runs/a/metrics.json") as beside:  # doctest: +SKIP
         ...     beside.write_text("{}")
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
-    try:
+    with scratch(path.parent) as place:
+        beside = place / path.name
         yield beside
-        if beside.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        beside.replace(path)
-    finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
-        else:
-            beside.unlink(missing_ok=True)
+        sync(beside)
+        move(beside, path)
+
+
+@contextlib.contextmanager
+def without_pattern(folder: str | pathlib.Path) -> Iterator[str]:
+    """A path to a folder for TensorFlow, which takes what it is to read for a pattern, and [1] in it for 1."""
+    folder = os.path.abspath(folder)
+    if not _PATTERN & set(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = os.path.join(place, "link")
+        os.symlink(folder, link)
+        yield link
 
 
 @contextlib.contextmanager
@@ -65,7 +76,7 @@ def renewing(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
         yield beside
         for old in folder.iterdir() if folder.is_dir() else ():
             new = beside / old.name
-            if new.exists() or old.name.startswith(".writing-"):
+            if new.exists() or is_passing(old.name):
                 continue
             if old.is_dir() and not old.is_symlink():
                 shutil.copytree(old, new, symlinks=True)
@@ -114,6 +125,16 @@ def read_bytes(path: str | pathlib.Path) -> bytes:
     """
     check_file(path)
     return pathlib.Path(path).read_bytes()
+
+
+def checksum(path: str | pathlib.Path, start: int = 0) -> int:
+    """The CRC-32 of a file's bytes from one on, of which some are in memory at a time. Half a second a gigabyte."""
+    found = 0
+    with open(path, "rb") as file:
+        file.seek(start)
+        while some := file.read(_SOME):
+            found = zlib.crc32(some, found)
+    return found
 
 
 def check_file(path: str | pathlib.Path) -> None:

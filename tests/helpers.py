@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import subprocess
 import sys
@@ -36,6 +37,27 @@ def run_command(command: str, *flags: object, check: bool = True, **options) -> 
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+_HOLD = """
+import sys, time
+from keras_mtl.locks import only_writer
+with only_writer(*sys.argv[1:]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextlib.contextmanager
+def held(*where):
+    """Another process that is the `only_writer` there; it is killed at the end."""
+    command = [sys.executable, "-c", _HOLD, *map(str, where)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def mutated(data: bytes, random) -> bytes:

@@ -31,10 +31,15 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_run
 from keras_mtl.files import read_json, renewing, replacing, write_json
+from keras_mtl.locks import only_writer
 from keras_mtl.models.cost import Cost
+from keras_mtl.scratch import is_unused
+from keras_mtl.tasks import Task
 from keras_mtl.training.inputs import available_split, load_inputs
 from keras_mtl.training.precision import choose_precision
 from keras_mtl.training.run_folder import RunFolder
+
+OUTPUT = "output"
 
 
 def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table:
@@ -55,7 +60,8 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
         The table.
 
     Raises:
-        UserError: a setting, a source or a folder that can't be used, or a training that failed.
+        UserError: a setting, a source or a folder that can't be used or is written to by another process, or a
+            training that failed.
     """
     tasks = config.selected_tasks()
     rows(config)
@@ -64,8 +70,13 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     if config.prune_from:
         raise UserError("--prune_from is set by the comparison itself: leave it out")
     folder = pathlib.Path(config.workdir) / config.name
-    if folder.exists() and not (folder / CELLS).exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} exists and is no comparison: choose another --name or --workdir")
+    _check_folder(folder)
+    with only_writer(folder):
+        return _compare(config, tasks, folder, tell)
+
+
+def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path, tell: Callable[[str], None]) -> Table:
+    """Does what is left of a comparison whose folder nobody else writes to."""
     split = available_split(config, tasks, config.split)
     lengths = lengths_of(config, tasks)
     config = dataclasses.replace(config, precision=_precision(config, tasks, folder / CELLS, tell))
@@ -75,14 +86,16 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
         _check_trained(trials)
         tuning = tuning_of(config, trials)
         return _plan(Results(config, plan_tuned(config, lengths, tuning), split, tasks, tuning), tell)
+    # First, and by it the folder is known again: flags.txt has a run folder too.
+    (folder / CELLS).mkdir(parents=True, exist_ok=True)
     with replacing(folder / "flags.txt") as beside:
         beside.write_text(cli.to_flags(config), encoding="utf-8")
     if trials:
         tell(f"Tuning: {config.trials} trials of {len(trials) // config.trials} methods")
-        train_cells(trials, config.jobs, folder / "output", tell)
+        train_cells(trials, config.jobs, folder / OUTPUT, tell)
     tuning = tuning_of(config, trials)
     cells = plan_tuned(config, lengths, tuning)
-    train_cells(cells, config.jobs, folder / "output", tell)
+    train_cells(cells, config.jobs, folder / OUTPUT, tell)
     for cell in cells:
         for wanted in dict.fromkeys((split, "validation")):
             _evaluate(cell, wanted, config, tell)
@@ -101,6 +114,14 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     link = tensorboard_link(groups=run_groups(results.rows))
     tell(f"  tensorboard --logdir {target / 'logs'}\nand, with its runs coloured, {link}")
     return table
+
+
+def _check_folder(folder: pathlib.Path) -> None:
+    """Raises UserError where a folder holds something else than a comparison."""
+    # The one or the other: folders of cells were once made by the first training only.
+    is_ours = any((folder / part).is_dir() for part in (CELLS, OUTPUT))
+    if folder.exists() and not is_ours and not is_unused(folder):
+        raise UserError(f"{folder} exists and is no comparison: choose another --name or --workdir")
 
 
 def _kinds(config: CompareConfig) -> list[str]:

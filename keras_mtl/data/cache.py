@@ -101,8 +101,8 @@ def _read(path: pathlib.Path, count: int, size: int, mode: str) -> tuple[np.ndar
         bad = {int(i): str(reason) for i, reason in facts["bad"].items()}
         pixels = np.load(path, mmap_mode="r" if mode == "file" else None, allow_pickle=False)
         whole = pixels.dtype == np.uint8 and pixels.shape == (count - len(bad), size, size, 3)
-        # Summing up a mapped file would read all of it, which mapping is there to avoid.
-        if whole and (mode == "file" or zlib.crc32(pixels.data) == facts["crc32"]):
+        # A mapped file is read through once here: half a second a gigabyte in memory, else as fast as the disk is.
+        if whole and facts["crc32"] == (files.checksum(path, pixels.offset) if mode == "file" else zlib.crc32(pixels)):
             return pixels, bad
     except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError):
         pass

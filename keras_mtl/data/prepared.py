@@ -15,6 +15,7 @@ from keras_mtl.data import cache
 from keras_mtl.data.builders.catalogue import CATALOGUE, DataSet, Label, check_files
 from keras_mtl.data.source import SPLITS, Entry, Records, Source, digest
 from keras_mtl.photos import DECODING
+from keras_mtl.scratch import scratch
 from keras_mtl.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -130,29 +131,45 @@ class CatalogueSource(PreparedSource):
             check_files(self.entry, self.manual)
 
     def builder(self) -> Any:
-        import tensorflow_datasets as tfds
-
-        from keras_mtl.data.builders.base import FaceBuilder
-
-        options = {"data_dir": str(self.data_dir), "file_format": "array_record"}
-        if self.entry.builder:
-            builder = tfds.builder(self.entry.builder, **options)
-        else:
-            module = importlib.import_module(f"keras_mtl.data.builders.{self.entry.prepared_as}")
-            found = [value for value in vars(module).values() if isinstance(value, type)]
-            builder = next(kind for kind in found if issubclass(kind, FaceBuilder) and kind is not FaceBuilder)(
-                **options
-            )
+        builder = self._builder_in(self.data_dir)
         if not builder.is_prepared():
             check_files(self.entry, self.manual)
             log.info(
                 "Preparing %s from %s in %s; delete that folder to prepare it again",
                 self.entry.name, self.manual, builder.data_path,
             )  # fmt: skip
-            config = tfds.download.DownloadConfig(manual_dir=str(self.manual))
-            tfds.disable_progress_bar()  # One line in the log says it.
-            builder.download_and_prepare(download_config=config)
+            self._prepare(pathlib.Path(builder.data_path))
+            builder = self._builder_in(self.data_dir)
         return builder
+
+    def _builder_in(self, folder: pathlib.Path) -> Any:
+        import tensorflow_datasets as tfds
+
+        from keras_mtl.data.builders.base import FaceBuilder
+
+        options = {"data_dir": str(folder), "file_format": "array_record"}
+        if self.entry.builder:
+            return tfds.builder(self.entry.builder, **options)
+        module = importlib.import_module(f"keras_mtl.data.builders.{self.entry.prepared_as}")
+        found = [value for value in vars(module).values() if isinstance(value, type)]
+        return next(kind for kind in found if issubclass(kind, FaceBuilder) and kind is not FaceBuilder)(**options)
+
+    def _prepare(self, target: pathlib.Path) -> None:
+        import tensorflow_datasets as tfds
+
+        tfds.disable_progress_bar()  # One line in the log says it.
+        with scratch(self.data_dir) as place:  # TFDS's own temporary folder would stay for good after a kill.
+            builder = self._builder_in(place)
+            builder.download_and_prepare(
+                download_dir=str(self.data_dir / "downloads"),
+                download_config=tfds.download.DownloadConfig(manual_dir=str(self.manual)),
+            )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                pathlib.Path(builder.data_path).rename(target)
+            except OSError:
+                if not target.exists():  # else another process was faster
+                    raise
 
     def _labels(self, example: Mapping[str, Any]) -> dict[str, object] | str:
         return _text(example.get("problem", "")) or super()._labels(example)

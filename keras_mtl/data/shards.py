@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +20,7 @@ from keras_mtl.data.source import SPLITS, Bad, MissingPath, Records, Source, lab
 from keras_mtl.errors import UserError
 from keras_mtl.files import printable, read_json, replacing
 from keras_mtl.photos import decode_photo
+from keras_mtl.scratch import scratch
 from keras_mtl.tasks import Task
 
 _INFO, _FEATURES, _VERSION = "dataset_info.json", "features.json", "1.0.0"
@@ -72,14 +72,14 @@ def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
     if not examples:
         first = f"; the first: {bad[0].image}: {bad[0].reason}" if bad else ""
         raise UserError(f"Source {source.name} has no image that could be packed ({len(bad)} bad records{first})")
-    with replacing(folder) as beside, tempfile.TemporaryDirectory(prefix=".packing-", dir=folder.parent) as scratch:
+    with replacing(folder) as beside, scratch(folder.parent) as place:
         tfds.disable_progress_bar()
         builder = tfds.dataset_builders.AdhocBuilder(
             name="shards",
             version=_VERSION,
             features=tfds.features.FeaturesDict(features),
             split_datasets=examples,
-            data_dir=scratch,
+            data_dir=str(place),
             description=f"{source.description} Licence: {source.licence}",
             file_format="array_record",
             disable_shuffling=True,

@@ -15,6 +15,7 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.evaluation.predictions import Predictor, clusters_of, predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
 from keras_mtl.files import printable, read_json
+from keras_mtl.locks import only_writer
 from keras_mtl.names import check_names
 from keras_mtl.training.inputs import load_configured_split, tested_tasks
 from keras_mtl.training.run_folder import RunFolder
@@ -87,9 +88,10 @@ def evaluate_run(
     )
     if not (sources or clean) and folder.manifest_path.exists():
         _tell_changes(folder, split, frame)
-    write_predictions(frame, folder.predictions_path / f"{split}.csv")
-    _add_to_quarantine(folder, bad)
-    result = folder.keep_score(split, result)
+    with only_writer(folder.path, folder.predictions_path.name, wait=True):  # So that all is of one evaluation.
+        write_predictions(frame, folder.predictions_path / f"{split}.csv")
+        _add_to_quarantine(folder, bad)
+        result = folder.keep_score(split, result)
     tell(report(result, model.tasks, run=str(run), split=split))
     return result
 

@@ -13,6 +13,7 @@ import numpy as np
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.conformal import LEVEL
 from keras_mtl.files import read_json, write_json
+from keras_mtl.locks import only_writer
 from keras_mtl.names import check_names
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
@@ -103,30 +104,31 @@ def export_model(
     if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
         raise UserError(f"Format {calibrated[0]!r} learns its ranges from images, and there are none: see `images`")
     _check_quantized(model, chosen)
-    newest = folder / str(max(versions(folder), default=0))
-    if _holds(newest, described, [one.name for one in chosen], score is not None):
-        write_serving_config(directory)  # It may be what is missing.
-        return newest
-    # Imported here, so that a wrong argument or path is reported at once.
-    import tensorflow as tf
+    with only_writer(folder):
+        newest = folder / str(max(versions(folder), default=0))
+        if _holds(newest, described, [one.name for one in chosen], score is not None):
+            write_serving_config(directory)  # It may be what is missing.
+            return newest
+        # Imported here, so that a wrong argument or path is reported at once.
+        import tensorflow as tf
 
-    from keras_mtl.serving.fold import fold_batch_normalization
-    from keras_mtl.serving.signatures import serving_module, with_precision
+        from keras_mtl.serving.fold import fold_batch_normalization
+        from keras_mtl.serving.signatures import serving_module, with_precision
 
-    ready = with_precision(model, "float32") if precision == "float32" else model
-    folded = fold_batch_normalization(ready) if fold else ready
-    if images is None:
-        size = described["image_size"]
-        images = np.random.default_rng(0).integers(0, 256, [16, size, size, 3], np.uint8)
+        ready = with_precision(model, "float32") if precision == "float32" else model
+        folded = fold_batch_normalization(ready) if fold else ready
+        if images is None:
+            size = described["image_size"]
+            images = np.random.default_rng(0).integers(0, 256, [16, size, size, 3], np.uint8)
 
-    def write(beside: pathlib.Path) -> None:
-        with tempfile.TemporaryDirectory() as lists:
-            module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)), calibration)
-            tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
-        written = _write_formats(beside, chosen, model, calibration, images, score)
-        write_json(beside / DESCRIPTION_FILE, {**described, "formats": written})
+        def write(beside: pathlib.Path) -> None:
+            with tempfile.TemporaryDirectory() as lists:
+                module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)), calibration)
+                tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
+            written = _write_formats(beside, chosen, model, calibration, images, score)
+            write_json(beside / DESCRIPTION_FILE, {**described, "formats": written})
 
-    version = add_version(folder, write)
+        version = add_version(folder, write)
     write_serving_config(directory)
     return version
 

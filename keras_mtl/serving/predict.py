@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
+from keras_mtl.locks import only_writer
 from keras_mtl.serving.backends import AUTO
 from keras_mtl.serving.boxes import Pictures
 from keras_mtl.serving.exported import ExportedModel, load_exported
@@ -58,24 +60,25 @@ def predict_files(
         raise UserError("No model given: --model=saved_models/NAME")
     files, exported = find_files(photos, recursive), load_exported(model, backend)
     seeing = {"detect": detect, "faces": faces, "margin": margin} if detect else {"detect": detect}
-    kept = Kept(out, _made_by(exported, {**seeing, "every_seconds": every_seconds}), overwrite) if out else None
-    read = face_reader(margin, faces) if detect else read_whole
-    drawing = Pictures(pictures, exported.tasks) if pictures else None
-    done = kept.done if kept else set()
-    if done:
-        print(f"{len(done):,} are in {out} already", file=sys.stderr)
-    print(f"Note: {exported.description['limits']}", file=sys.stderr)
-    looks = read_ahead((shot for shot in shots(files, every_seconds) if shot.key not in done), read)
-    failed = False
-    with _writer(exported.tasks, kept, format) as writer, _progress(len(files), bool(out)) as advance:
-        for look, entries in predict_looks(looks, exported.predict_images, batch_size):
-            if look.error:
-                failed = True
-                print(f"Warning: {look.shot.name}: {look.error}", file=sys.stderr)
-            if drawing and look.photo:
-                drawing.write(look.shot, look.photo, entries)
-            writer.write(entries)
-            advance(look.shot.image)
+    with only_writer(*os.path.split(os.path.realpath(out))) if out else contextlib.nullcontext():
+        kept = Kept(out, _made_by(exported, {**seeing, "every_seconds": every_seconds}), overwrite) if out else None
+        read = face_reader(margin, faces) if detect else read_whole
+        drawing = Pictures(pictures, exported.tasks) if pictures else None
+        done = kept.done if kept else set()
+        if done:
+            print(f"{len(done):,} are in {out} already", file=sys.stderr)
+        print(f"Note: {exported.description['limits']}", file=sys.stderr)
+        looks = read_ahead((shot for shot in shots(files, every_seconds) if shot.key not in done), read)
+        failed = False
+        with _writer(exported.tasks, kept, format) as writer, _progress(len(files), bool(out)) as advance:
+            for look, entries in predict_looks(looks, exported.predict_images, batch_size):
+                if look.error:
+                    failed = True
+                    print(f"Warning: {look.shot.name}: {look.error}", file=sys.stderr)
+                if drawing and look.photo:
+                    drawing.write(look.shot, look.photo, entries)
+                writer.write(entries)
+                advance(look.shot.image)
     return int(failed)
 
 

@@ -6,6 +6,7 @@ import json
 import pathlib
 
 from keras_mtl.files import replacing
+from keras_mtl.locks import only_writer
 from keras_mtl.serving.versions import MODEL_FILE, versions
 
 FILE = "models.config"
@@ -26,21 +27,22 @@ def write_serving_config(directory: str | pathlib.Path) -> pathlib.Path:
         The file's path.
     """
     directory = pathlib.Path(directory)
-    names = sorted(
-        folder.name
-        for folder in directory.iterdir()
-        if folder.is_dir() and any((folder / str(version) / MODEL_FILE).is_file() for version in versions(folder))
-    )
-    entries = "".join(
-        "  config {\n"
-        f"    name: {_quoted(name)}\n"
-        f"    base_path: {_quoted(f'{MOUNTED_AT}/{name}')}\n"
-        '    model_platform: "tensorflow"\n'
-        "  }\n"
-        for name in names
-    )
-    with replacing(directory / FILE) as beside:
-        beside.write_text(f"model_config_list {{\n{entries}}}\n", encoding="utf-8")
+    with only_writer(directory, FILE, wait=True):  # None that another process has just exported is to be left out.
+        names = sorted(
+            folder.name
+            for folder in directory.glob("[!.]*")
+            if folder.is_dir() and any((folder / str(version) / MODEL_FILE).is_file() for version in versions(folder))
+        )
+        entries = "".join(
+            "  config {\n"
+            f"    name: {_quoted(name)}\n"
+            f"    base_path: {_quoted(f'{MOUNTED_AT}/{name}')}\n"
+            '    model_platform: "tensorflow"\n'
+            "  }\n"
+            for name in names
+        )
+        with replacing(directory / FILE) as beside:
+            beside.write_text(f"model_config_list {{\n{entries}}}\n", encoding="utf-8")
     return directory / FILE
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
-import uuid
 from collections.abc import Callable
 
 from keras_mtl.errors import UserError
+from keras_mtl.scratch import scratch, sync
 
 MODEL_FILE = "saved_model.pb"
 # What the outputs mean; in the folder that TensorFlow leaves to others.
@@ -52,10 +51,10 @@ def add_version(folder: str | pathlib.Path, write: Callable[[pathlib.Path], None
         The version's folder. After an exception nothing is left behind.
     """
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".writing-{uuid.uuid4().hex}"
-    try:
+    with scratch(folder) as place:
+        beside = place / "version"
         write(beside)
+        sync(beside)
         version = max(versions(folder), default=0) + 1
         while True:
             final = folder / str(version)
@@ -66,5 +65,3 @@ def add_version(folder: str | pathlib.Path, write: Callable[[pathlib.Path], None
                 if not final.exists():
                     raise
                 version += 1
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import replacing
+from keras_mtl.files import replacing, without_pattern
+from keras_mtl.training.checkpoint_files import CheckpointFiles
 
 LOWER_IS_BETTER = ("loss", "mae")
 
@@ -79,8 +80,9 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves the whole state of a training, and puts it back.
 
     The state is every variable of model, optimizer, metrics and weighting, the seeds among them, and `Progress`, in
-    one TensorFlow checkpoint: written whole or not at all. With batches that are a function of epoch and
-    step, a training that was killed and resumed ends bit-identical to one that was not.
+    one TensorFlow checkpoint with checksums: one that was damaged since is passed over for the one before. With
+    batches that are a function of epoch and step, a training that was killed and resumed ends bit-identical to one
+    that was not.
 
     Args:
         directory: where checkpoints go; the newest two are kept.
@@ -93,50 +95,49 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, directory: pathlib.Path, batches, progress: Progress, every: int = 0):
         super().__init__()
-        self.directory = pathlib.Path(directory)
+        self.files = CheckpointFiles(directory)
         self.batches = batches
         self.progress = progress
         self.every = every
         self._state = tf.Variable("", dtype=tf.string, trainable=False)
-        self._resumed: str | None = None
+        self._resumed: pathlib.Path | None = None
         # With the variables only once a training begins: before, Keras has not made all of them.
         self._checkpoint = tf.train.Checkpoint(state=self._state)
 
     def read_progress(self) -> bool:
-        """Fills `progress` from the newest checkpoint. Returns whether there is one."""
-        path = tf.train.latest_checkpoint(str(self.directory))
-        if path is None:
+        """Fills `progress` from the newest checkpoint that is whole. Returns whether there is one.
+
+        Raises:
+            UserError: there are some, and none is whole.
+        """
+        self._resumed = self.files.newest_whole()
+        if self._resumed is None:
             return False
-        try:
-            text = tf.train.load_checkpoint(path).get_tensor("state/.ATTRIBUTES/VARIABLE_VALUE")
-        except (tf.errors.OpError, ValueError) as error:
-            raise UserError(
-                f"Checkpoint {path} can't be read ({error}); remove {self.directory} to start anew"
-            ) from None
+        with without_pattern(self.files.directory) as plain:
+            reader = tf.train.load_checkpoint(f"{plain}/{self._resumed.name}")
+            text = reader.get_tensor("state/.ATTRIBUTES/VARIABLE_VALUE")
         vars(self.progress).update(json.loads(text))
         return True
 
     def on_train_begin(self, logs=None):
-        self._resumed = tf.train.latest_checkpoint(str(self.directory))
         model = self.model
         variables = model.optimizer.variables + model.variables + model.metrics_variables + model.balance_variables
         unique = {id(variable): variable.value for variable in variables}
         self._checkpoint = tf.train.Checkpoint(state=self._state, variables=list(unique.values()))
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(self.directory), max_to_keep=2)
         if self._resumed:
             try:
-                self._checkpoint.restore(self._resumed).assert_consumed()
+                self._restore(self._resumed).assert_consumed()
             except AssertionError:
                 raise UserError(
                     f"Checkpoint {self._resumed} has other variables than this training, as one of another version of "
-                    f"keras_mtl: remove {self.directory} to start anew, or go on with that version"
+                    f"keras_mtl: remove {self.files.directory} to start anew, or go on with that version"
                 ) from None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.first_step = self.progress.step
         if self._resumed and self.progress.step:
             # Keras has just reset the metrics of the epoch that this run is in the middle of.
-            self._checkpoint.restore(self._resumed)
+            self._restore(self._resumed)
         self._resumed = None
 
     def on_train_batch_end(self, batch, logs=None):
@@ -151,4 +152,8 @@ class Checkpoint(keras.callbacks.Callback):
     def save(self) -> None:
         """Writes a checkpoint now."""
         self._state.assign(json.dumps(vars(self.progress)))
-        self._manager.save()
+        self.files.write(self._checkpoint)
+
+    def _restore(self, path: pathlib.Path):
+        with without_pattern(self.files.directory) as plain:
+            return self._checkpoint.restore(f"{plain}/{path.name}")

@@ -20,6 +20,7 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json
+from keras_mtl.locks import only_writer
 from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.objectives import METRICS
 from keras_mtl.optimizers import build_optimizer, build_schedule
@@ -51,7 +52,7 @@ def train(config: Config) -> RunFolder:
         The run folder.
 
     Raises:
-        UserError: a setting, a source or a file that can't be used, in one line.
+        UserError: a setting, a source or a file that can't be used, or another process trains there, in one line.
 
     Example:
         >>> train(Config(tasks=("smile",), epochs=1)).model_path  # doctest: +SKIP
@@ -64,6 +65,12 @@ def train(config: Config) -> RunFolder:
     if run.finished:
         print(f"{run.path} is finished; nothing to do. For another training choose another --name.")
         return run
+    with only_writer(run.path):
+        return _train(config, tasks, run)
+
+
+def _train(config: Config, tasks: dict[str, Task], run: RunFolder) -> RunFolder:
+    """Does what is left of a training whose folder nobody else writes to."""
     weighting = parse_weighting(config.weighting)
     sources = parse_sources(config.sources, tasks, config.data_dir or None)
     keras.config.set_floatx("float32")  # Whatever Keras' own settings say: losses and figures are not to be halves.
@@ -93,6 +100,8 @@ def train(config: Config) -> RunFolder:
         _check_same_data(run, inputs.facts)
         print(f"Going on from epoch {progress.epoch + 1}, step {progress.step} of {batches.steps_per_epoch}")
     else:
+        if run.manifest_path.exists():
+            print(f"{run.path} was begun and has no checkpoint: from the start")
         config = dataclasses.replace(config, precision=precision_of(model))
         run.begin(_with_data_dir(config))
         facts = {"precision": config.precision, "parameters": model.count_params(), "sources": inputs.facts}

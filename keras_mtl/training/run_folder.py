@@ -14,6 +14,8 @@ import keras_mtl
 from keras_mtl import cli
 from keras_mtl.errors import UserError
 from keras_mtl.files import content_hash, read_bytes, read_json, replacing, write_csv, write_json
+from keras_mtl.locks import only_writer
+from keras_mtl.scratch import is_unused
 from keras_mtl.training.config import Config
 
 # What may differ between a run and its resumption: none of these changes a number.
@@ -92,7 +94,7 @@ class RunFolder:
         """
         if len(os.fsencode(self.path.name)) > 255:
             raise UserError(f"A folder's name has 255 bytes at most: choose a shorter --name than {self.path.name!r}")
-        if self.path.exists() and not self.flags_path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and not self.flags_path.exists() and not is_unused(self.path):
             raise UserError(f"{self.path} exists and is no run folder: choose another --name or --workdir")
         if not self.begun:
             return
@@ -167,8 +169,9 @@ class RunFolder:
 
     def update_metrics(self, **entries) -> None:
         """Sets entries of `metrics.json` and keeps the others."""
-        known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
-        write_json(self.metrics_path, {**known, **entries})
+        with only_writer(self.path, self.metrics_path.name, wait=True):
+            known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
+            write_json(self.metrics_path, {**known, **entries})
 
 
 def _differs(ours: Config, theirs: Config, name: str) -> bool:

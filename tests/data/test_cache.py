@@ -117,6 +117,7 @@ def damage_pixels(npy):
     npy.write_bytes(content)
 
 
+@pytest.mark.parametrize("mode", ["memory", "file"])
 @pytest.mark.parametrize(
     "damage",
     [
@@ -133,14 +134,14 @@ def damage_pixels(npy):
     ],
     ids=["cut", "empty", "nonsense", "dtype", "shape", "bit", "no facts", "cut facts", "list", "wrong facts"],
 )
-def test_a_damaged_entry_is_made_anew(damage, photos, tmp_path, caplog):
-    whole, _ = load(photos, tmp_path / "cache")
+def test_a_damaged_entry_is_made_anew(damage, mode, photos, tmp_path, caplog):
+    whole = load(photos, tmp_path / "cache", mode)[0].copy()  # A mapped file must not be cut.
     damage(next((tmp_path / "cache").glob("*.npy")))
-    pixels, bad = load(photos, tmp_path / "cache")
+    pixels, bad = load(photos, tmp_path / "cache", mode)
     np.testing.assert_array_equal(pixels, whole)
     assert bad == {} and photos.decoded == 10
     assert "is damaged; it is made anew" in caplog.text
-    load(photos, tmp_path / "cache")
+    load(photos, tmp_path / "cache", mode)
     assert photos.decoded == 10
 
 

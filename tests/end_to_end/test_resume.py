@@ -13,6 +13,8 @@ import pytest
 import tensorflow as tf
 from helpers import DRAWN, ROOT, TINY
 
+import keras_mtl
+
 FLAGS = [*TINY, f"--sources={DRAWN}", "--epochs=3", "--checkpoint_steps=2", "--dropout=0.2"]
 CLOCKED = ("images_per_second", "input_wait")  # the only figures of a run that are no function of its flags
 
@@ -62,6 +64,35 @@ def test_a_killed_training_ends_bit_identical_to_an_unbroken_one(weighting, comm
     assert history(tmp_path / "whole") == history(tmp_path / "broken")
     models = [keras.models.load_model(tmp_path / name / "model.keras") for name in ("whole", "broken")]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_damaged_newest_checkpoint_costs_its_epoch_and_no_digit(tmp_path, capsys):
+    config = keras_mtl.Config(
+        tasks=("smile",),
+        sources=(DRAWN.rpartition(",")[2],),
+        image_size=32,
+        width=8,
+        stages=(1,),
+        epochs=2,
+        steps_per_epoch=2,
+        batch_size=8,
+        precision="float32",
+        workdir=str(tmp_path / "a[1]"),  # A pattern that doesn't fit itself.
+        name="*?",
+    )
+    run = keras_mtl.train(config)
+    whole, epochs = run.load_model().get_weights(), history(run.path)
+    run.metrics_path.unlink()
+    (data,) = run.checkpoints_path.glob("ckpt-2.data*")
+    data.write_bytes(data.read_bytes()[:-1] + b"x")
+    capsys.readouterr()
+    keras_mtl.train(config)
+    told = capsys.readouterr().out
+    assert "ckpt-2 is not whole (ckpt-2.data-00000-of-00001 is damaged): going on from ckpt-1" in told
+    assert "Going on from epoch 2, step 0" in told
+    assert history(run.path) == epochs
+    for one, other in zip(run.load_model().get_weights(), whole, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

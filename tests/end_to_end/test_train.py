@@ -49,7 +49,7 @@ def emotion_flags(tmp_path_factory):
 def test_the_run_folder_holds_what_the_design_promises(trained_run):
     for name in ("flags.txt", "manifest.json", "metrics.json", "model.keras", "quarantine.csv", "checkpoints", "logs"):
         assert (trained_run / name).exists()
-    assert not list(trained_run.glob("**/.writing-*"))
+    assert not list(trained_run.glob("**/.*"))
     manifest = json.loads((trained_run / "manifest.json").read_text())
     assert manifest["versions"]["keras"] == keras.__version__
     assert manifest["precision"] == "float32" and manifest["seed"] == 0

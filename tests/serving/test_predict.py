@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 from exported_models import random_model
 from fake_detector import find_red, paint
+from helpers import held
 
 from keras_mtl.errors import UserError
 from keras_mtl.serving.export import export_model
@@ -106,6 +107,25 @@ def test_an_export_of_another_version_is_told(exported, photos, tmp_path):
     description.write_text(description.read_text().replace('"format": 2', '"format": 1'))
     with pytest.raises(UserError, match="format 1, expected 2: export it again"):
         predict(tmp_path / "m", photos)
+
+
+def test_two_at_once_on_one_file_are_one_and_a_line(exported, photos, tmp_path):
+    out = tmp_path / "ages.csv"
+    predict(exported, photos, out=str(out))
+    before = out.read_bytes()
+    (tmp_path / "link.csv").symlink_to(out)
+    for name in (out, tmp_path / "link.csv"):
+        with held(tmp_path, out.name), pytest.raises(UserError, match="is writing to .*/ages.csv: wait until it"):
+            predict(exported, photos, out=str(name), overwrite=True)
+    assert out.read_bytes() == before
+
+
+def test_an_export_is_read_wherever_it_lies(exported, photos, tmp_path, capsys):
+    shutil.copytree(exported, tmp_path / "m[1]" / "1")
+    for folder in (exported, tmp_path / "m[1]"):
+        predict_files(model=str(folder), photos=[str(photos)], backend="tensorflow")
+    entries = printed(capsys)
+    assert len(entries) == 4 and entries[:2] == entries[2:]
 
 
 def test_outputs_are_those_of_the_signature(exported, photos, capsys):

@@ -53,6 +53,11 @@ def test_a_folder_of_something_else_is_not_taken(tmp_path):
         RunFolder.existing(tmp_path)
 
 
+def test_a_training_killed_before_its_first_file_was_there_begins_anew(tmp_path):
+    (tmp_path / ".writing-1-flags.txt").write_text("--epo")
+    RunFolder(tmp_path).check(Config(workdir=str(tmp_path.parent), name=tmp_path.name))
+
+
 def test_metrics_are_kept_when_others_are_added(begun):
     run, _ = begun
     run.update_metrics(test={"age": 1})

@@ -65,8 +65,6 @@ def crop_source(
     records = {split: source.records(split) for split in source.splits()}
     photos = list(dict.fromkeys(photo for part in records.values() for photo in part.images))
     crops = {photo: f"faces/{crop}" for photo, crop in name_crops(photos).items()}
-    for left in (folder / "faces").rglob(".writing-*"):  # By a run that was killed.
-        left.unlink()
     journal = Journal(folder / "faces.jsonl")
     with journal.adding() as add:
         found = map_in_children(

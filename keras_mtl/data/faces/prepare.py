@@ -20,6 +20,7 @@ from keras_mtl.data.sources import GROUPS, parse_sources
 from keras_mtl.data.tabular import CsvSource
 from keras_mtl.errors import UserError
 from keras_mtl.files import short_name, write_csv
+from keras_mtl.locks import only_writer
 from keras_mtl.table import aligned
 from keras_mtl.tasks import read_task_file, select_tasks
 
@@ -74,18 +75,19 @@ def prepare(
     rows: list[tuple] = [("source", "photos", "crops", "no face", "several", "bad")]
     entries: list[str] = []
     left_out: list[str] = []
-    for source in found:
-        folder = pathlib.Path(out).expanduser() / short_name(source.name)
-        if detect:
-            counts = crop_source(source, folder, cropping, jobs=jobs or count_cores(), load=load)
-            rows.append((source.name, counts.photos, counts.crops, counts.no_face, counts.several, counts.bad))
-            path, source = _as_table(source, folder, base)
-        if format == "shards":
-            left_out += _pack(source, folder)
-            path = _shown(folder / "shards", base)
-        if source.tasks:
-            kind = "shards" if format == "shards" else "csv"
-            entries.append(f"{'+'.join(source.tasks)}={kind}:{path}")
+    with only_writer(pathlib.Path(out).expanduser()):
+        for source in found:
+            folder = pathlib.Path(out).expanduser() / short_name(source.name)
+            if detect:
+                counts = crop_source(source, folder, cropping, jobs=jobs or count_cores(), load=load)
+                rows.append((source.name, counts.photos, counts.crops, counts.no_face, counts.several, counts.bad))
+                path, source = _as_table(source, folder, base)
+            if format == "shards":
+                left_out += _pack(source, folder)
+                path = _shown(folder / "shards", base)
+            if source.tasks:
+                kind = "shards" if format == "shards" else "csv"
+                entries.append(f"{'+'.join(source.tasks)}={kind}:{path}")
     flags = {"data_dir": data_dir, "task_file": task_file}
     more = [f"--{name}={shlex.quote(value)}" for name, value in flags.items() if value]
     return _summary(rows if detect else [], left_out, entries, more, out)

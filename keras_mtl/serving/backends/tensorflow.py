@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from keras_mtl.files import without_pattern
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
 
@@ -25,7 +26,8 @@ class TensorFlow(Backend):
             with contextlib.suppress(RuntimeError):
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
         self._tf = tf
-        self._module = tf.saved_model.load(str(folder))
+        with without_pattern(folder) as plain:
+            self._module = tf.saved_model.load(plain)
         self._serve = self._module.signatures["serving_default"]
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,12 +6,12 @@ import contextlib
 import logging
 import pathlib
 import sys
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from keras_mtl.scratch import scratch
 from keras_mtl.serving.formats.base import Format
 from keras_mtl.serving.formats.onnx import Onnx
 
@@ -33,8 +33,8 @@ class OpenVino(Format):
     def convert(self, model, path: pathlib.Path, images: np.ndarray | None, calibration: Calibration) -> None:
         import openvino
 
-        with tempfile.TemporaryDirectory() as folder:
-            between = pathlib.Path(folder) / "model.onnx"
+        with scratch(path.parent) as place:
+            between = place / "model.onnx"
             Onnx().convert(model, between, None, calibration)
             converted = self.finish(openvino.convert_model(str(between)), images)
             # Halves of the weights' digits would be lost otherwise.

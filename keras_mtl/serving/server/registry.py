@@ -233,7 +233,8 @@ def _models_at(path: pathlib.Path) -> list[ModelVersions]:
     own = ModelVersions(path.name, path)
     if own.wanted(keep_all=True):
         return [own]
-    below = [ModelVersions(entry.name, entry) for entry in sorted(path.iterdir()) if entry.is_dir()]
+    shown = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+    below = [ModelVersions(entry.name, entry) for entry in shown if entry.is_dir()]
     return [model for model in below if model.wanted(keep_all=True)]
 
 

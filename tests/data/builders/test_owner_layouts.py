@@ -89,6 +89,18 @@ def test_adience_tests_on_each_fold_in_turn_and_is_prepared_once(manual, caplog)
     assert sum("Preparing" in record.getMessage() for record in caplog.records) == 1
 
 
+def test_what_a_killed_preparation_left_is_swept_by_the_next(manual):
+    LAYOUTS["afad"].write(manual, False)
+    source = source_of("afad", ("age",), manual)
+    left = source.data_dir / ".writing-1"
+    left.mkdir(parents=True)
+    for name in (".lock", "half"):
+        (left / name).touch()
+    source.records("train")
+    assert sorted(path.name for path in source.data_dir.iterdir()) == ["afad", "downloads"]
+    assert [path.name for path in (source.data_dir / "afad").iterdir()] == ["1.0.0"]
+
+
 @pytest.mark.parametrize("name", sorted({*LAYOUTS, "adience_fold_3"}))
 def test_missing_files_are_told_with_where_to_get_them(name, manual):
     manual.mkdir()

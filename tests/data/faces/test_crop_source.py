@@ -174,7 +174,10 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(tmp_path):
         time.sleep(0.02)
     run.send_signal(signal.SIGKILL)
     run.wait()
-    (tmp_path / "out/faces/.writing-1-00.png.jpg").write_bytes(b"half")
+    left = tmp_path / "out/faces/.writing-1"
+    left.mkdir()
+    for name in (".lock", "00.png.jpg"):
+        (left / name).write_bytes(b"half")
     journal.write_bytes(journal.read_bytes()[:-9])  # As when it was killed in the middle of a line.
     done = [json.loads(line)["photo"] for line in journal.read_text().splitlines()[:-1]]
     before = {photo: (tmp_path / f"out/faces/{photo}.jpg").stat().st_mtime_ns for photo in done}
