@@ -14,7 +14,7 @@ from keras_mtl.comparison.weightings import expand, with_weighting
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, short_name
 from keras_mtl.training.config import Config
-from keras_mtl.values import SEEDS
+from keras_mtl.values import SEEDS, without_nan
 
 SCORE = "val_skill"
 LEARNING_RATE_FACTOR = 4.0
@@ -72,7 +72,7 @@ class Tuning:
                         "cell": cell.config.name,
                         "learning_rate": cell.config.learning_rate,
                         "loss_weights": loss_weights_of(cell.config) if cell.row.task is None else {},
-                        "score": None if math.isnan(score) else score,
+                        "score": without_nan(score),
                     }
                     for cell, score in zip(search.cells, search.scores, strict=True)
                 ],

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import replacing
+from keras_mtl.files import json_text, replacing
 
 LOWER_IS_BETTER = ("loss", "mae")
 
@@ -153,5 +153,5 @@ class Checkpoint(keras.callbacks.Callback):
 
     def save(self) -> None:
         """Writes a checkpoint now."""
-        self._state.assign(json.dumps(vars(self.progress)))
+        self._state.assign(json_text(vars(self.progress)))
         self._manager.save()

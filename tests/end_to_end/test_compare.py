@@ -131,7 +131,10 @@ def test_frozen_cells_have_the_trunk_of_their_seeds_multitask_net(comparison):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variants": ("single", "double")}, "--variants takes some of multitask, single, updates, permuted, retrained, pruned, frozen"),
+        (
+            {"variants": ("single", "double")},
+            "--variants takes some of multitask, single, updates, permuted, retrained, pruned, frozen",
+        ),
         ({"variants": ("pruned",)}, "are made from multitask"),
         ({"prune_from": "runs/mtl"}, "--prune_from is set by the comparison itself"),
         ({"tasks": ("emotion",)}, "Unknown task 'emotion'"),
