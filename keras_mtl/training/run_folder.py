@@ -121,6 +121,11 @@ class RunFolder:
         """Whether the training has come to its end."""
         return self.metrics_path.exists() and "training" in read_json(self.metrics_path)
 
+    @property
+    def diverged(self) -> dict | None:
+        """Where its training has diverged: `step`, `task` (None where it is shared) and `what` was not finite."""
+        return read_json(self.metrics_path).get("diverged") if self.metrics_path.exists() else None
+
     def config(self) -> Config:
         """The training's settings, out of `flags.txt`."""
         config, _ = cli.parse(Config, [f"--flagfile={self.flags_path}"])
@@ -146,9 +151,9 @@ class RunFolder:
         write_csv(self.quarantine_path, ("source", "split", "image", "reason"), rows)
 
     def update_metrics(self, **entries) -> None:
-        """Sets entries of `metrics.json` and keeps the others."""
+        """Sets entries of `metrics.json`, takes out those that are None, and keeps the others."""
         known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
-        write_json(self.metrics_path, {**known, **entries})
+        write_json(self.metrics_path, {name: entry for name, entry in {**known, **entries}.items() if entry is not None})
 
 
 def _differs(ours: Config, theirs: Config, name: str) -> bool:
