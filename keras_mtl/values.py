@@ -114,6 +114,28 @@ def rank(score: float | None) -> float:
     return score if is_number(plain(score)) else -math.inf  # type: ignore[return-value]
 
 
+def check_finite(outputs: Mapping[str, Any], of: str) -> None:
+    """Refuses what a model gives where it is of no use.
+
+    Args:
+        outputs: arrays or tensors of numbers by task or output; others are left out.
+        of: what gave them, to begin the message with.
+
+    Raises:
+        UserError: NaN or infinity is among them.
+    """
+    import numpy as np  # Here, since flags need this module.
+
+    for name, values in outputs.items():
+        numbers = np.atleast_1d(np.asarray(values))
+        if numbers.dtype.kind == "f" and not (right := np.isfinite(numbers)).all():
+            bad = int((~right.reshape(len(right), -1).all(1)).sum())
+            raise UserError(
+                f"{of} gives {name} that is not finite for {bad:,} of {len(numbers):,} images, as if its training had "
+                "diverged: train it again with a lower --learning_rate, or take another model"
+            )
+
+
 def without_nan(value: Any) -> Any:
     """Plain data with None for each number that isn't finite, as JSON has it; keys of mappings as text."""
     if isinstance(value, Mapping):

@@ -16,6 +16,7 @@ from keras_mtl.comparison.table import Table
 from keras_mtl.comparison.table_text import as_markdown, as_text
 from keras_mtl.comparison.verdicts import Difference
 from keras_mtl.evaluation.metrics import Metric, main_metric, metrics_for
+from keras_mtl.evaluation.scoring import figure
 from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.files import replacing, write_json
 from keras_mtl.values import without_nan
@@ -103,7 +104,10 @@ def as_dict(table: Table, results: Results, costs: Mapping[str, Cost] | None = N
                         "task": entry.task,
                         "images": entry.images,
                         "metrics": {
-                            name: {**estimate.to_dict(), "by_seed": entry.by_seed[name]}
+                            name: {
+                                **figure(estimate, metrics_for(results.tasks[entry.task])[name]),
+                                "by_seed": entry.by_seed[name],
+                            }
                             for name, estimate in entry.estimates.items()
                         },
                     }

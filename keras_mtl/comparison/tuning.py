@@ -14,7 +14,7 @@ from keras_mtl.comparison.weightings import expand, with_weighting
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, short_name
 from keras_mtl.training.config import Config
-from keras_mtl.values import SEEDS, without_nan
+from keras_mtl.values import SEEDS, rank, without_nan
 
 SCORE = "val_skill"
 LEARNING_RATE_FACTOR = 4.0

@@ -140,7 +140,7 @@ def check_weights(model: keras.Model, where: str) -> None:
     """
     if path := not_finite(model.variables):
         raise UserError(
-            f"{where} has weights that are not finite ({path}), as of a training that diverged: train it again with a "
+            f"{where} has weights that are not finite ({path}), as if its training had diverged: train it again with a "
             "lower --learning_rate, or take another model"
         )
 

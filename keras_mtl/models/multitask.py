@@ -202,7 +202,8 @@ class MultiTaskModel(keras.Model):
                 don't hear of that step any more, so that none of them saves what it has left.
         """
         # The first, so that a checkpoint of the epoch's end holds what the weighting made of it.
-        first = [own for own in (self._watch and self._watch.callback, self._step and self._step.epochs) if own]
+        first = [] if self._watch is None else [self._watch.callback]
+        first += [] if self._step is None else [self._step.epochs]
         if isinstance(callbacks, keras.callbacks.CallbackList):
             there = callbacks.callbacks  # a list may serve several times
             there[:0] = [callback for callback in first if callback not in there]

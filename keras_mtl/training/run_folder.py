@@ -72,10 +72,13 @@ class RunFolder:
         return run
 
     def load_model(self):
-        """The run's best model, not compiled."""
+        """The run's best model, not compiled. Raises UserError where its weights are not finite."""
         from keras_mtl.models import keras
+        from keras_mtl.models.divergence import check_weights
 
-        return keras.models.load_model(self.model_path, compile=False)
+        model = keras.models.load_model(self.model_path, compile=False)
+        check_weights(model, str(self.model_path))
+        return model
 
     def begin(self, config: Config) -> None:
         """Claims the folder for a training by writing `flags.txt`."""
@@ -153,7 +156,9 @@ class RunFolder:
     def update_metrics(self, **entries) -> None:
         """Sets entries of `metrics.json`, takes out those that are None, and keeps the others."""
         known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
-        write_json(self.metrics_path, {name: entry for name, entry in {**known, **entries}.items() if entry is not None})
+        write_json(
+            self.metrics_path, {name: entry for name, entry in {**known, **entries}.items() if entry is not None}
+        )
 
 
 def _differs(ours: Config, theirs: Config, name: str) -> bool:

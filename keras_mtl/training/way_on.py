@@ -19,8 +19,8 @@ def way_on(config: Config, run: RunFolder, score: str, progress: Progress) -> st
     if progress.best is None:
         return f"No epoch was done before it: {another_try(config)}"
     return (
-        f"{run.path} keeps the model of epoch {progress.best_epoch} ({score} {progress.best:.3g}): {another_try(config)}, "
-        f"from there on with --init_from={run.path}"
+        f"{run.path} keeps the model of epoch {progress.best_epoch} ({score} {progress.best:.3g}): "
+        f"{another_try(config)}, from there on with --init_from={run.path}"
     )
 
 
