@@ -38,7 +38,7 @@ class MultiTaskModel(keras.Model):
         return {layer.name: layer.task for layer in self.layers if isinstance(layer, TaskOutput)}
 
     _watch: Any = None
-    _step = None  # how a batch is trained on, where Keras' own step is not enough
+    _step: Any = None  # how a batch is trained on, where Keras' own step is not enough
     _task_losses: Any = None
 
     def compile(
