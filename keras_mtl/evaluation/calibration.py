@@ -118,7 +118,7 @@ def _log(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _check(labels: np.ndarray, probabilities: np.ndarray) -> None:
-    check_finite({"probabilities": probabilities}, "What is calibrated")
+    check_finite({"probability": probabilities}, "What is calibrated")
     if not len(labels) or len(labels) != len(probabilities):
         raise ValueError(
             f"Needs one row of probabilities for each label: got {len(labels)} labels, {len(probabilities)} rows"
