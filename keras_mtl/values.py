@@ -131,8 +131,8 @@ def check_finite(outputs: Mapping[str, Any], of: str) -> None:
         if numbers.dtype.kind == "f" and not (right := np.isfinite(numbers)).all():
             bad = int((~right.reshape(len(right), -1).all(1)).sum())
             raise UserError(
-                f"{of} has values of {name} that are not finite for {bad:,} of {len(numbers):,} images, as if a training "
-                "had diverged: train it again with a lower --learning_rate, or take another model"
+                f"{of} has values of {name} that are not finite for {bad:,} of {len(numbers):,} images, as if a "
+                "training had diverged: train it again with a lower --learning_rate, or take another model"
             )
 
 
