@@ -19,6 +19,7 @@ from typing import Any
 
 from keras_mtl.errors import UserError
 from keras_mtl.scratch import is_passing, move, scratch, sync
+from keras_mtl.values import without_nan
 
 LONGEST = 160
 """Bytes that `short_name` leaves: file systems take 255, and suffixes want some of them."""
@@ -166,10 +167,18 @@ def visible_files(folder: str | pathlib.Path, recursive: bool = True) -> list[st
     return sorted(found)
 
 
+def json_text(value: object, **options: Any) -> str:
+    """`json.dumps` of plain data, the only one in this package: JSON has no NaN and no infinity, they become null.
+
+    Whoever writes a figure that may be undefined says the reason beside it.
+    """
+    return json.dumps(without_nan(value), allow_nan=False, **options)
+
+
 def write_json(path: str | pathlib.Path, value: object) -> None:
-    """Writes `value` as indented JSON, whole or not at all."""
+    """Writes `value` as indented JSON, whole or not at all; see `json_text`."""
     with replacing(path) as beside:
-        beside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        beside.write_text(json_text(value, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | pathlib.Path):

@@ -18,7 +18,7 @@ from keras_mtl.comparison.figures import Figures
 from keras_mtl.comparison.plan import plan_grid
 from keras_mtl.comparison.report.write import write_report
 from keras_mtl.comparison.results import Results
-from keras_mtl.comparison.runner import train_cells
+from keras_mtl.comparison.runner import has_ended, train_cells
 from keras_mtl.comparison.table import Table, build_table
 from keras_mtl.comparison.table_files import as_text, write_table
 from keras_mtl.comparison.table_text import grid_text
@@ -83,7 +83,7 @@ def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path
     target = folder / "-".join([config.budget, *_kinds(config)])
     trials = plan_trials(config, lengths)
     if config.plan:
-        _check_trained(trials)
+        _check_trained(trials, may_diverge=True)
         tuning = tuning_of(config, trials)
         return _plan(Results(config, plan_tuned(config, lengths, tuning), split, tasks, tuning), tell)
     # First, and by it the folder is known again: flags.txt has a run folder too.
@@ -92,7 +92,7 @@ def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path
         beside.write_text(cli.to_flags(config), encoding="utf-8")
     if trials:
         tell(f"Tuning: {config.trials} trials of {len(trials) // config.trials} methods")
-        train_cells(trials, config.jobs, folder / OUTPUT, tell)
+        train_cells(trials, config.jobs, folder / OUTPUT, tell, may_diverge=True)
     tuning = tuning_of(config, trials)
     cells = plan_tuned(config, lengths, tuning)
     train_cells(cells, config.jobs, folder / OUTPUT, tell)
@@ -139,9 +139,9 @@ def _plan(results: Results, tell: Callable[[str], None]) -> Table:
     return build_table(results, figures)
 
 
-def _check_trained(cells: Sequence[Cell]) -> None:
+def _check_trained(cells: Sequence[Cell], may_diverge: bool = False) -> None:
     """Raises UserError where --plan has nets to reckon with that are not trained."""
-    missing = sum(not cell.run.finished for cell in cells)
+    missing = sum(not has_ended(cell, may_diverge) for cell in cells)
     if missing:
         raise UserError(
             f"--plan reckons with nets that are trained, and {missing} of {len(cells)} are not: run the same "

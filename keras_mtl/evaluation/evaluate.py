@@ -61,9 +61,9 @@ def evaluate_run(
         The split's entry: `images`, `clusters` (how many there are of these: of one person or one photo),
         `quarantined`, `splits` ("as given" or "clean: ..."), `sources`, `drawn` (those of them that are drawn, not
         photos), `confidence`, `resamples`, `of` (hashes of the model and the predictions), and `tasks` by name, each
-        with `kind`, `images` (labelled ones) and `metrics` {name: {value, low, high, undefined}}; `by_source` where
-        several sources label the task; `by_group` {kind of group: {group: the same, of the task's main metric}} where
-        groups are known.
+        with `kind`, `images` (labelled ones) and `metrics` {name: {value, low, high, undefined}}, where a value that is
+        undefined is None and has a `reason`; `by_source` where several sources label the task; `by_group`
+        {kind of group: {group: the same, of the task's main metric}} where groups are known.
 
     Raises:
         ValueError: no run or model there, no source with that split, or too many bad records.

@@ -74,10 +74,13 @@ class RunFolder:
         return run
 
     def load_model(self):
-        """The run's best model, not compiled."""
+        """The run's best model, not compiled. Raises UserError where its weights are not finite."""
         from keras_mtl.models import keras
+        from keras_mtl.models.divergence import check_weights
 
-        return keras.models.load_model(self.model_path, compile=False)
+        model = keras.models.load_model(self.model_path, compile=False)
+        check_weights(model, str(self.model_path))
+        return model
 
     def begin(self, config: Config) -> None:
         """Claims the folder for a training by writing `flags.txt`."""
@@ -122,6 +125,11 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the training has come to its end."""
         return self.metrics_path.exists() and "training" in read_json(self.metrics_path)
+
+    @property
+    def diverged(self) -> dict | None:
+        """Where its training has diverged: `step`, `task` (None where it is shared) and `what` was not finite."""
+        return read_json(self.metrics_path).get("diverged") if self.metrics_path.exists() else None
 
     def config(self) -> Config:
         """The training's settings, out of `flags.txt`."""
@@ -168,10 +176,10 @@ class RunFolder:
         return {name: content_hash(read_bytes(path)) for name, path in paths.items()}
 
     def update_metrics(self, **entries) -> None:
-        """Sets entries of `metrics.json` and keeps the others."""
+        """Sets entries of `metrics.json`, takes out those that are None, and keeps the others."""
         with only_writer(self.path, self.metrics_path.name, wait=True):
-            known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
-            write_json(self.metrics_path, {**known, **entries})
+            known = {**(read_json(self.metrics_path) if self.metrics_path.exists() else {}), **entries}
+            write_json(self.metrics_path, {name: entry for name, entry in known.items() if entry is not None})
 
 
 def _differs(ours: Config, theirs: Config, name: str) -> bool:
