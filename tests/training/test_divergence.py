@@ -77,6 +77,7 @@ def test_a_checkpoint_of_before_that_is_not_finite_is_not_gone_on_from(tiny_mode
         checkpoint = Checkpoint(tmp_path / "checkpoints", Batches(), Progress())
         tiny_model.compile("sgd", run_eagerly=True)
         checkpoint.set_model(tiny_model)
+        checkpoint.read_progress()
         checkpoint.on_train_begin()
         tiny_model.get_layer("age_logits").bias.assign(np.full(121, value))
         return checkpoint
