@@ -12,7 +12,7 @@ from keras_mtl.comparison.cells import Cell, Lengths, Row, plan
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.weightings import expand, with_weighting
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, short_name
+from keras_mtl.files import short_name
 from keras_mtl.training.config import Config
 from keras_mtl.values import SEEDS
 
@@ -185,7 +185,7 @@ def _rounded(number: float) -> float:
 
 
 def _score(cell: Cell) -> float:
-    training = read_json(cell.run.metrics_path)["training"]
+    training = cell.run.metrics("training")["training"]
     if training["best_by"] != SCORE:
         raise UserError(f"{cell.run.path} was judged by {training['best_by']}, but --trials compares by {SCORE}")
     return math.nan if training["best"] is None else float(training["best"])

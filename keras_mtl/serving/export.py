@@ -164,7 +164,7 @@ def export_run(
     import_tensorflow()  # Only now, so that a wrong name is told at once.
     model = folder.load_model()
     # The manifest, not the data themselves: they may have gone, or be on another machine.
-    sources = read_json(folder.manifest_path).get("sources", {})
+    sources = folder.manifest().get("sources", {})
     about = {
         "run": folder.path.name,
         "sources": [

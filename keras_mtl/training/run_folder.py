@@ -9,12 +9,16 @@ import os
 import pathlib
 import platform
 import subprocess
+from collections.abc import Sequence
+from typing import Any
 
 import keras_mtl
 from keras_mtl import cli
+from keras_mtl.data.source import Bad
 from keras_mtl.errors import UserError
-from keras_mtl.files import content_hash, read_bytes, read_json, replacing, write_csv, write_json
+from keras_mtl.files import content_hash, read_bytes, read_csv, read_json, read_text, replacing, write_csv, write_json
 from keras_mtl.training.config import Config
+from keras_mtl.training.run_files import Manifest, Metrics
 
 # What may differ between a run and its resumption: none of these changes a number.
 FREE = (
@@ -29,6 +33,7 @@ FREE = (
     "log_conflict_every",
 )
 PATHS = ("init_from", "prune_from")
+QUARANTINE = ("source", "split", "image", "reason")
 
 
 class RunFolder:
@@ -73,9 +78,9 @@ class RunFolder:
 
     def load_model(self):
         """The run's best model, not compiled."""
-        from keras_mtl.models import keras
+        from keras_mtl.models.keras_files import load_model
 
-        return keras.models.load_model(self.model_path, compile=False)
+        return load_model(self.model_path)
 
     def begin(self, config: Config) -> None:
         """Claims the folder for a training by writing `flags.txt`."""
@@ -114,17 +119,39 @@ class RunFolder:
     @property
     def precision(self) -> str | None:
         """What its training computes in; None before it began."""
-        return read_json(self.manifest_path).get("precision") if self.begun and self.manifest_path.exists() else None
+        return self.manifest().get("precision") if self.begun and self.manifest_path.exists() else None
 
     @property
     def finished(self) -> bool:
         """Whether the training has come to its end."""
-        return self.metrics_path.exists() and "training" in read_json(self.metrics_path)
+        return "training" in self.metrics()
 
     def config(self) -> Config:
-        """The training's settings, out of `flags.txt`."""
-        config, _ = cli.parse(Config, [f"--flagfile={self.flags_path}"])
+        """The training's settings, out of `flags.txt`. Raises UserError where it is damaged."""
+        text = read_text(self.flags_path, limit=cli.LARGEST_FILE)
+        # A run's has every flag that there was, this one since the first version: else its settings would be defaults.
+        if not text.endswith("\n") or "--histograms" not in text.replace("--nohistograms", "--histograms"):
+            raise UserError(f"{self.flags_path} is damaged: its end is missing")
+        try:
+            config, _ = cli.parse(Config, [f"--flagfile={self.flags_path}"])
+        except UserError as error:
+            raise UserError(
+                str(error) if str(self.flags_path) in str(error) else f"{self.flags_path}: {error}"
+            ) from None
         return config
+
+    def manifest(self, *needed: str) -> dict[str, Any]:
+        """What `manifest.json` holds (see `Manifest`), these fields in any case. Raises UserError if it is damaged."""
+        return _with(self.manifest_path, read_json(self.manifest_path, Manifest), needed)
+
+    def metrics(self, *needed: str) -> dict[str, Any]:
+        """What `metrics.json` holds (see `Metrics`), nothing where there is none yet, and these entries in any case.
+
+        Raises:
+            UserError: it is damaged, or lacks one of them.
+        """
+        found = read_json(self.metrics_path, Metrics) if self.metrics_path.exists() else {}
+        return _with(self.metrics_path, found, needed)
 
     def write_manifest(self, config: Config, facts: dict) -> None:
         """Writes what the run's numbers depend on: versions, seed, host, commit, and the given facts."""
@@ -143,13 +170,17 @@ class RunFolder:
     def write_quarantine(self, bad) -> None:
         """Writes the bad records, one a line: source, split, image, reason."""
         rows = ((record.source, record.split, record.image, record.reason) for record in bad)
-        write_csv(self.quarantine_path, ("source", "split", "image", "reason"), rows)
+        write_csv(self.quarantine_path, QUARANTINE, rows)
+
+    def read_quarantine(self) -> list[Bad]:
+        """The records that `write_quarantine` wrote."""
+        rows = read_csv(self.quarantine_path, QUARANTINE)
+        return [Bad(row["source"], row["split"], row["image"], row["reason"]) for row in rows]
 
     def keep_score(self, split: str, entry: dict) -> dict:
         """Sets a split's entry of `metrics.json` and returns it, with `of`: hashes of its predictions and the model."""
-        before = (read_json(self.metrics_path) if self.metrics_path.exists() else {}).get(split)
         entry = {**entry, "of": self._hashes(split)}
-        self.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **entry}})
+        self.update_metrics(**{split: {**self.metrics().get(split, {}), **entry}})
         return entry
 
     def scored(self, split: str) -> dict | None:
@@ -158,8 +189,8 @@ class RunFolder:
         Evaluation writes the predictions first: one that was killed there leaves an entry of others.
         """
         files = (self.metrics_path, self.model_path, self.predictions_path / f"{split}.csv")
-        entry = read_json(self.metrics_path).get(split) if all(path.is_file() for path in files) else None
-        return entry if isinstance(entry, dict) and entry.get("of") == self._hashes(split) else None
+        entry = self.metrics().get(split) if all(path.is_file() for path in files) else None
+        return entry if entry and entry.get("of") == self._hashes(split) else None
 
     def _hashes(self, split: str) -> dict[str, str]:
         paths = {"model": self.model_path, "predictions": self.predictions_path / f"{split}.csv"}
@@ -167,8 +198,14 @@ class RunFolder:
 
     def update_metrics(self, **entries) -> None:
         """Sets entries of `metrics.json` and keeps the others."""
-        known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
-        write_json(self.metrics_path, {**known, **entries})
+        write_json(self.metrics_path, {**self.metrics(), **entries})
+
+
+def _with(path: pathlib.Path, found: Any, needed: Sequence[str]) -> Any:
+    for name in needed:
+        if name not in found:
+            raise UserError(f"{path}: {name} is missing")
+    return found
 
 
 def _differs(ours: Config, theirs: Config, name: str) -> bool:
