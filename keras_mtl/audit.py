@@ -12,7 +12,6 @@ the folder clean/, which --clean of train, evaluate and compare takes.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 
 from keras_mtl.cli import flag, run_command
 from keras_mtl.data.audit import THRESHOLD
@@ -55,8 +54,9 @@ def main(config: AuditConfig) -> None:
     from keras_mtl.data.audit.page import write_page
     from keras_mtl.data.audit.text import as_text
     from keras_mtl.data.sources import parse_sources
-    from keras_mtl.files import renewing
+    from keras_mtl.files import inside, renewing
 
+    folder = inside(config.workdir, config.audit_name, "--audit_name")
     sources = parse_sources(config.sources, config.selected_tasks(), config.data_dir or None)
     print("Reading every image and comparing it with every other", flush=True)
     found = audit_sources(
@@ -65,7 +65,6 @@ def main(config: AuditConfig) -> None:
         threshold=config.similarity,
         side=config.remove_from,
     )
-    folder = pathlib.Path(config.workdir) / config.audit_name
     with renewing(folder) as beside:
         write_audit(found, beside, clean=config.write_clean)
         write_page(found, sources, beside / "audit.html")

@@ -15,7 +15,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from keras_mtl import formulas
 from keras_mtl.errors import UserError
@@ -26,6 +26,8 @@ LONGEST = 160
 LARGEST = 1 << 30
 """Bytes of a file that is read as a whole."""
 LARGEST_JSON = 1 << 28
+LONGEST_LINE = 16 << 20
+"""Characters of a line in a table."""
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -111,12 +113,32 @@ def shortened(text: str, longest: int = 200) -> str:
 
 
 def short_name(name: str) -> str:
-    """A name for a file or folder made of another's: `printable`; one that is too long is cut, and ends in a hash."""
-    encoded = printable(name).encode()
+    """A name for a file or folder made of another's: `printable`; one that is too long is cut, and ends in a hash.
+
+    It is one part of a path, and leads nowhere else.
+    """
+    name = printable(name).replace("/", "\\x2f")
+    encoded = (name.replace(".", "\\x2e") if name in (".", "..") else name).encode()
     if len(encoded) <= LONGEST:
         return encoded.decode()
     ending = f"-{hashlib.sha256(encoded).hexdigest()[:12]}"
     return encoded[: LONGEST - len(ending)].decode("utf-8", "ignore") + ending
+
+
+def inside(folder: str | pathlib.Path, name: str, flag: str) -> pathlib.Path:
+    """The path of a file or folder that bears a given name below a folder, there or not.
+
+    Raises:
+        UserError: the name, or a link that it goes by, leads out of the folder.
+    """
+    parts = pathlib.PurePath(name).parts
+    if not parts or ".." in parts or pathlib.PurePath(name).is_absolute() or "\0" in name:
+        raise UserError(f"{flag} must be a name in the folder {folder}, which it can't leave. Received: {name!r}")
+    home = pathlib.Path(folder).expanduser()
+    there = (home / name).resolve()
+    if not there.is_relative_to(home.resolve()):
+        raise UserError(f"{flag}={name} is a link that leads out of {home}, to {there}: choose another name or folder")
+    return home / name
 
 
 def opened(path: str | pathlib.Path) -> BinaryIO:
@@ -158,20 +180,48 @@ def read_bytes(path: str | pathlib.Path, limit: int = LARGEST) -> bytes:
     return data
 
 
-def read_text(path: str | pathlib.Path, what: str = "", limit: int = LARGEST) -> str:
+@contextlib.contextmanager
+def opened_lines(path: str | pathlib.Path, errors: str = "strict") -> Iterator[Iterator[str]]:
+    """The lines of a text in UTF-8, with their ends, of a file that may be larger than memory.
+
+    Args:
+        path: the file.
+        errors: what becomes of bytes that aren't UTF-8, as for `bytes.decode`.
+
+    Of a line that is longer than `LONGEST_LINE` the rest is left out: no reader of records takes one.
+
+    Raises:
+        UserError: it can't be read.
+    """
+
+    def lines(file: TextIO) -> Iterator[str]:
+        while line := file.readline(LONGEST_LINE):
+            yield line
+            while len(line) == LONGEST_LINE and not line.endswith("\n"):
+                line = file.readline(LONGEST_LINE)
+
+    try:
+        with io.TextIOWrapper(opened(path), "utf-8-sig", errors, newline="") as file:
+            yield lines(file)
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+
+
+def read_text(path: str | pathlib.Path, what: str = "", limit: int = LARGEST, errors: str = "strict") -> str:
     """A file's text in UTF-8, with or without a mark at its begin.
 
     Args:
         path: the file.
         what: what messages call it, before its path.
         limit: bytes that it may have.
+        errors: as for `opened_lines`.
 
     Raises:
         UserError: it can't be read, is too large, or is no such text.
     """
     named = f"{what} {path}".strip()
     try:
-        return read_bytes(path, limit).decode("utf-8-sig")
+        return read_bytes(path, limit).decode("utf-8-sig", errors)
     except UnicodeDecodeError:
         raise UserError(f"{named} is not text in UTF-8: save it in that encoding") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name.

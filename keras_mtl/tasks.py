@@ -16,7 +16,7 @@ from keras_mtl.labels import possible_classes
 from keras_mtl.names import LONGEST, check_names, is_name
 from keras_mtl.values import MISSING, is_number, number_of, plain, read_number
 
-LARGEST_FILE = 256 << 10
+LARGEST_FILE = 128 << 10
 """Bytes of a task file: a thousand classes take a tenth of it."""
 LARGEST_NUMBER = 100_000
 """Values in it."""

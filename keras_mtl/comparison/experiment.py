@@ -30,7 +30,7 @@ from keras_mtl.data.clean import splits_note
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_run
-from keras_mtl.files import read_json, renewing, replacing, write_json
+from keras_mtl.files import inside, read_json, renewing, replacing, write_json
 from keras_mtl.models.cost import Cost, PlainCost
 from keras_mtl.training.inputs import available_split, load_inputs
 from keras_mtl.training.precision import choose_precision
@@ -63,7 +63,7 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     check_search(config)
     if config.prune_from:
         raise UserError("--prune_from is set by the comparison itself: leave it out")
-    folder = pathlib.Path(config.workdir) / config.name
+    folder = inside(config.workdir, config.name, "--name")
     if folder.exists() and not (folder / CELLS).exists() and any(folder.iterdir()):
         raise UserError(f"{folder} exists and is no comparison: choose another --name or --workdir")
     split = available_split(config, tasks, config.split)

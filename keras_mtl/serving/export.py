@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.conformal import LEVEL
-from keras_mtl.files import read_json, write_json
+from keras_mtl.files import inside, read_json, write_json
 from keras_mtl.names import check_names
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
@@ -98,7 +98,7 @@ def export_model(
         raise UserError(f"name must be a plain folder name. Received: {name!r}")
     calibration = calibration or {}
     described = {**describe(model, about or {}), "calibration": calibration, "precision": precision, "folded": fold}
-    folder = pathlib.Path(directory) / name
+    folder = inside(directory, name, "name")
     chosen = choose_formats(formats)
     if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
         raise UserError(f"Format {calibrated[0]!r} learns its ranges from images, and there are none: see `images`")
