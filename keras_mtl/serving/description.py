@@ -1,4 +1,4 @@
-"""`tasks.json`, which lies in every export and says what its outputs mean."""
+"""`tasks.json`, which lies in every export and says what its outputs mean, and which files it is of."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pathlib
 from typing import Any, TypedDict
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json
-from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT
+from keras_mtl.files import content_hash, read_bytes, read_json
+from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, FORMATS_FOLDER, MODEL_FILE
 from keras_mtl.shapes import check_shape
 from keras_mtl.tasks import Task
 
@@ -49,6 +49,14 @@ class Description(_Description, total=False):
 
     calibration: dict[str, _Fitted]
     formats: dict[str, _FormatFacts]
+    files: dict[str, str]
+
+
+class Damaged(UserError):
+    """An export whose files are not those that were written."""
+
+    def __init__(self, version: pathlib.Path, what: str):
+        super().__init__(f"Export {version} is damaged ({what}): {AGAIN}")
 
 
 def read_description(version: pathlib.Path) -> Description:
@@ -70,3 +78,39 @@ def read_description(version: pathlib.Path) -> Description:
     except UserError as error:
         raise UserError(f"{path} is damaged: {error}; {AGAIN}") from None
     return found
+
+
+def file_hashes(version: pathlib.Path) -> dict[str, str]:
+    """A hash of each file in a version's folder but `tasks.json`, which they are for."""
+    names = [path.relative_to(version).as_posix() for path in sorted(version.rglob("*")) if path.is_file()]
+    return {name: content_hash(read_bytes(version / name)) for name in names if name != DESCRIPTION_FILE}
+
+
+def check_files(version: pathlib.Path, backend: str = "") -> None:
+    """Compares a version's files with those that were written; of exports of before, only whether they are there.
+
+    Args:
+        version: its folder; one without `tasks.json` is being written, and not looked at.
+        backend: the name of the only one whose files are looked at; empty for all.
+
+    Raises:
+        Damaged: one is missing or another.
+        UserError: as `read_description`.
+    """
+    if not (version / DESCRIPTION_FILE).is_file():
+        return
+    description = read_description(version)
+    formats = description.get("formats", {}).values()
+    known = description.get("files", {MODEL_FILE: "", **{facts["file"]: "" for facts in formats if "file" in facts}})
+    for name, digest in known.items():
+        if backend and _backend_of(name) != backend:
+            continue
+        if not (version / name).is_file():
+            raise Damaged(version, f"{name} is missing")
+        if digest and content_hash(read_bytes(version / name)) != digest:
+            raise Damaged(version, f"{name} is not as it was written")
+
+
+def _backend_of(name: str) -> str:
+    path = pathlib.PurePosixPath(name)
+    return path.stem.removesuffix("_readout") if path.parts[0] == FORMATS_FOLDER else "tensorflow"

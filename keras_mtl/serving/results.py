@@ -138,6 +138,23 @@ class _Entry(_Image, total=False):
     seconds: float | None
 
 
+class _MadeBy(TypedDict):
+    backend: str
+
+
+def _side(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(f"{path.name}.made_by.json")
+
+
+def begun_by(path: str) -> str | None:
+    """The backend that a file of predictions was begun by; None where there is none yet.
+
+    It goes on with that one, whichever is the fastest today: numbers of another differ in their last digits.
+    """
+    side = _side(pathlib.Path(path))
+    return read_json(side, _MadeBy)["backend"] if os.path.exists(path) and side.exists() else None
+
+
 class Kept:
     """A file of predictions that a stopped run is gone on with.
 
@@ -161,14 +178,15 @@ class Kept:
         self.path = pathlib.Path(path)
         if self.path.suffix not in (".jsonl", ".csv"):
             raise UserError(f"--out must end with .jsonl or .csv. Received: {path}")
-        self._side = self.path.with_name(f"{self.path.name}.made_by.json")
+        self._side = _side(self.path)
         self.done: set[Key] = set()
         self.begun = False
         if self.path.exists() and not overwrite:
-            if not self._side.exists() or read_json(self._side) != made_by:
+            there = read_json(self._side) if self._side.exists() else {}
+            if other := [name for name in {**there, **made_by} if there.get(name) != made_by.get(name)]:
                 raise UserError(
-                    f"{path} is there already and was made by another model or other flags: name another file, or give "
-                    "--overwrite"
+                    f"{path} is there already and was made by another model or other flags ({', '.join(other)} was "
+                    "another): name another file, or give --overwrite"
                 )
             self._take_up()
         else:
