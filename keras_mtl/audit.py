@@ -12,7 +12,6 @@ the folder clean/, which --clean of train, evaluate and compare takes.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 
 from keras_mtl.cli import flag, run_command
 from keras_mtl.data.audit import THRESHOLD
@@ -55,11 +54,11 @@ def main(config: AuditConfig) -> None:
     from keras_mtl.data.audit.page import write_page
     from keras_mtl.data.audit.text import as_text
     from keras_mtl.data.sources import parse_sources
-    from keras_mtl.files import renewing
+    from keras_mtl.files import inside, renewing
     from keras_mtl.locks import only_writer
 
+    folder = inside(config.workdir, config.audit_name, "--audit_name")
     sources = parse_sources(config.sources, config.selected_tasks(), config.data_dir or None)
-    folder = pathlib.Path(config.workdir) / config.audit_name
     with only_writer(folder):
         print("Reading every image and comparing it with every other", flush=True)
         found = audit_sources(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -17,10 +18,14 @@ from absl import flags
 from keras_mtl import ending
 from keras_mtl.backend import check_backend
 from keras_mtl.errors import UserError
-from keras_mtl.files import json_text
+from keras_mtl.files import json_text, read_text
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.values import check_number, read_number, read_whole
 
+LARGEST_FILE = 1 << 20
+"""Bytes of a flagfile."""
+MOST_FILES = 100
+"""Flagfiles that a command reads: one may name others."""
 HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
 
 _FLAGFILE = re.compile(r"--?flagfile(?:=(.*))?", re.DOTALL)
@@ -109,6 +114,8 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[typing.Any, lis
                 raise UserError(
                     f"--{field.name} takes {element.__name__} values with commas between. Received: {','.join(value)}"
                 ) from None
+        if any("\0" in text for text in (value if isinstance(value, tuple) else (value,)) if isinstance(text, str)):
+            raise UserError(f"--{field.name} holds a NUL, which no name has")
         if field.metadata.get("path"):
             value = tuple(map(os.path.expanduser, value)) if isinstance(value, tuple) else os.path.expanduser(value)
         given[field.name] = value
@@ -227,11 +234,17 @@ def run_command(
     ending.run(command)
 
 
-def _with_flagfiles(arguments: Sequence[str], inside: tuple[str, ...] = ()) -> list[str]:
+def _with_flagfiles(arguments: Sequence[str], inside: tuple[str, ...] = (), read: list[str] | None = None) -> list[str]:
     """The arguments, with those of a flagfile in the place of each `--flagfile`.
 
     absl's own reading of them knows neither quoted lines nor which encoding they are in.
+
+    Args:
+        arguments: as they are given, or stand in a file.
+        inside: the files that these are read for.
+        read: all files that were read so far; files that name others twice could go on for ever.
     """
+    read = [] if read is None else read
     found: list[str] = []
     rest = list(arguments)
     while rest:
@@ -245,22 +258,20 @@ def _with_flagfiles(arguments: Sequence[str], inside: tuple[str, ...] = ()) -> l
         if match[1] is None and not rest:
             raise UserError("--flagfile needs the name of a file: --flagfile=PATH")
         path = os.path.expanduser(rest.pop(0) if match[1] is None else match[1])
-        if path in inside:
+        read.append(path)
+        if any(os.path.realpath(path) == os.path.realpath(other) for other in inside):
             raise UserError(f"The flagfile {path} is read by itself: {' reads '.join((*inside, path))}")
-        found += _with_flagfiles(_lines(path), (*inside, path))
+        if len(read) > MOST_FILES:
+            raise UserError(f"More than {MOST_FILES} flagfiles are read for each other; the last: {path}")
+        found += _with_flagfiles(_lines(path), (*inside, path), read)
     return found
 
 
 def _lines(path: str) -> list[str]:
     """The arguments in a flagfile: a line each, but for empty ones and comments; in quotes where `_line` puts some."""
+    lines = [line.strip() for line in io.StringIO(read_text(path, "The flagfile", LARGEST_FILE), newline=None)]
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = [line.strip() for line in file]
         return [json.loads(line) if line.startswith('"') else line for line in lines if not _is_comment(line)]
-    except OSError as error:
-        raise UserError(f"The flagfile {path} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"The flagfile {path} is not text in UTF-8: save it in that encoding") from None
     except ValueError:
         raise UserError(f"The flagfile {path} has a line in quotes that don't close: quote values, not lines") from None
 

@@ -11,10 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
+from keras_mtl.files import read_text, shortened
 from keras_mtl.labels import possible_classes
 from keras_mtl.names import LONGEST, check_names, is_name
 from keras_mtl.values import MISSING, is_number, number_of, plain, read_number
 
+LARGEST_FILE = 128 << 10
+"""Bytes of a task file: a thousand classes take a tenth of it."""
+LARGEST_NUMBER = 100_000
+"""Values in it."""
 KINDS = ("binary", "multiclass", "ordinal", "regression")
 
 
@@ -206,8 +211,9 @@ def read_task_file(path: str | pathlib.Path) -> dict[str, Task]:
         ValueError: the file is missing, can't be parsed, or declares a task wrongly.
     """
     path = pathlib.Path(path).expanduser()
+    text = read_text(path, "Task file", LARGEST_FILE)
     try:
-        plain_data = _parsed(path.read_bytes().decode("utf-8-sig"), is_json=path.suffix == ".json")
+        plain_data = _parsed(text, is_json=path.suffix == ".json")
         entries = plain_data if isinstance(plain_data, list) else [plain_data]
         if not entries or not all(isinstance(entry, dict) for entry in entries):
             raise UserError("it must hold a list of tasks, each with name and kind")
@@ -215,12 +221,8 @@ def read_task_file(path: str | pathlib.Path) -> dict[str, Task]:
         names = [task.name for task in tasks]
         if len(set(names)) != len(names):
             raise UserError(f"a task is declared twice: {', '.join(names)}")
-    except OSError as error:
-        raise UserError(f"Task file {path} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"Task file {path} is not text in UTF-8: save it in that encoding") from None
     except UserError as error:
-        raise UserError(f"Task file {path}: {error}") from None
+        raise UserError(f"Task file {path}: {shortened(str(error), 1000)}") from None
     return dict(zip(names, tasks, strict=True))
 
 
@@ -229,7 +231,9 @@ def _parsed(text: str, *, is_json: bool) -> Any:
     if is_json:
         try:
             return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            raise UserError("it is nested too deeply") from None
+        except ValueError as error:
             raise UserError(f"not valid JSON: {error}") from None
     import yaml
 
@@ -237,10 +241,43 @@ def _parsed(text: str, *, is_json: bool) -> Any:
         # YAML would read [no, 010] as False and 8. Of what it resolves only << is left, which merges mappings.
         yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}
 
+        def get_single_node(self):
+            node = super().get_single_node()
+            _check_size(node, {})
+            return node
+
     try:
         return yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UserError("it is nested too deeply") from None
+    except UserError:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as error:  # PyYAML has them all.
         raise UserError(f"not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _check_size(node: Any, known: dict[int, int]) -> int:
+    """How many values a YAML node is, each alias counted as what it stands for: a few lines can be billions.
+
+    Args:
+        node: as PyYAML composes it, before anything is made of it.
+        known: the sizes of those that were counted; 0 while one is counted.
+
+    Raises:
+        UserError: there are more than `LARGEST_NUMBER`, or a value is inside itself.
+    """
+    if node is None or isinstance(node.value, str):
+        return 1
+    size = known.get(id(node))
+    if size == 0:
+        raise UserError("a value is inside itself")
+    if size is None:
+        known[id(node)] = 0
+        parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+        size = known[id(node)] = 1 + sum(_check_size(part, known) for part in parts)
+    if size > LARGEST_NUMBER:
+        raise UserError(f"with what its aliases (*) stand for it holds more than {LARGEST_NUMBER:,} values")
+    return size
 
 
 def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ LARGEST = 3.4028235e38
 
 # Python's own float() and int() also read "3_9", "infinity" and digits of every script.
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,300}")  # More would not fit into a float.
 
 
 def read_number(text: str) -> float:
@@ -37,14 +37,14 @@ def read_number(text: str) -> float:
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text is a whole number such as 3 or -12, with or without blanks around it."""
+    """Whether a text is a whole number such as 3 or -12, of 300 digits at most, with or without blanks around it."""
     return _WHOLE.fullmatch(text.strip()) is not None
 
 
 def read_whole(text: str) -> int:
-    """The whole number that a text is. Raises ValueError where it is none."""
+    """The whole number that a text is. Raises ValueError where it is none, or has more than 300 digits."""
     if not is_whole(text):
-        raise ValueError(f"{text!r} is not a whole number such as 3")
+        raise ValueError(f"{text[:40]!r} is not a whole number such as 3")
     return int(text)
 
 
@@ -83,8 +83,11 @@ def number_of(value: object) -> Decimal | None:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number of Python's own."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a finite number of Python's own, that a float can hold."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def check_number(

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +31,9 @@ from keras_mtl.data.clean import splits_note
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_run
-from keras_mtl.files import read_json, renewing, replacing, write_json
+from keras_mtl.files import inside, read_json, renewing, replacing, write_json
 from keras_mtl.locks import only_writer
-from keras_mtl.models.cost import Cost
+from keras_mtl.models.cost import Cost, PlainCost
 from keras_mtl.scratch import is_unused
 from keras_mtl.tasks import Task
 from keras_mtl.training.inputs import available_split, load_inputs
@@ -69,7 +70,7 @@ def compare(config: CompareConfig, tell: Callable[[str], None] = print) -> Table
     check_search(config)
     if config.prune_from:
         raise UserError("--prune_from is set by the comparison itself: leave it out")
-    folder = pathlib.Path(config.workdir) / config.name
+    folder = inside(config.workdir, config.name, "--name")
     _check_folder(folder)
     with only_writer(folder):
         return _compare(config, tasks, folder, tell)
@@ -181,7 +182,7 @@ def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str
     """Scores a cell on a split, where that was not done since its training."""
     run = cell.run
     known = run.scored(split)
-    if known is None or known["splits"] != splits_note(config.clean):
+    if known is None or known.get("splits") != splits_note(config.clean):
         tell(f"Scoring {cell.config.name} on {split}")
         # The intervals of a single net are not what the table shows: a few resamples are enough here.
         evaluate_run(
@@ -192,10 +193,13 @@ def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str
 def _costs(results: Results, path: pathlib.Path, tell: Callable[[str], None]) -> dict[str, Cost]:
     """The rows' costs; latency is measured once, since it is never the same twice."""
     keys = [f"{row.key}-{results.config.budget}" for row in results.nets]
-    known = read_json(path) if path.exists() else {}
+    known: dict[str, Any] = read_json(path, dict[str, PlainCost]) if path.exists() else {}
     if not set(keys) <= set(known):
         tell("Measuring what the nets cost")
         measured = measure_costs(results)
         known.update({key: measured[row.key].to_dict() for key, row in zip(keys, results.nets, strict=True)})
         write_json(path, known)
-    return {row.key: Cost.from_dict(known[key]) for key, row in zip(keys, results.nets, strict=True)}
+    try:
+        return {row.key: Cost.from_dict(known[key]) for key, row in zip(keys, results.nets, strict=True)}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): remove it, and the costs are measured again") from None

@@ -15,7 +15,6 @@ from keras_mtl.comparison.weightings import base_of
 from keras_mtl.evaluation.crossed import Crossed, combine
 from keras_mtl.evaluation.metrics import Metric, main_metric
 from keras_mtl.evaluation.statistics import Estimate
-from keras_mtl.files import read_json
 
 
 def _not_of_predictions(labels: np.ndarray, predictions: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -206,6 +205,6 @@ def _speed(results: Results, row: Row) -> float:
 
 
 def _memory(results: Results, row: Row) -> float:
-    metrics = [read_json(results.cell(row, seed).run.metrics_path) for seed in results.seeds]
+    metrics = [results.cell(row, seed).run.metrics() for seed in results.seeds]
     known = [entry["process"]["peak_memory"] for entry in metrics if "process" in entry]
     return float(max(known)) if known else math.nan

@@ -12,7 +12,6 @@ from keras_mtl.comparison.cells import Cell, Row, rows
 from keras_mtl.comparison.config import CONTROLS, CompareConfig
 from keras_mtl.comparison.tuning import Tuning
 from keras_mtl.evaluation.predictions import read_predictions
-from keras_mtl.files import read_json
 from keras_mtl.tasks import Task
 
 
@@ -51,7 +50,7 @@ class Results:
     @property
     def drawn(self) -> list[str]:
         """The sources of `split` that are drawn, not photos of people."""
-        found = (read_json(cell.run.metrics_path)[self.split]["drawn"] for cell in self.cells)
+        found = (cell.run.metrics(self.split)[self.split]["drawn"] for cell in self.cells)
         return list(dict.fromkeys(source for sources in found for source in sources))
 
     def tasks_of(self, row: Row) -> list[str]:
@@ -73,7 +72,7 @@ class Results:
 
         Older runs of one task have no loss of the task's own, only the whole, which is weighted: it is added here.
         """
-        training = read_json(self.cell(row, seed).run.metrics_path)["training"]
+        training = self.cell(row, seed).run.metrics("training")["training"]
         training["history"] = [
             {name: math.nan if figure is None else figure for name, figure in figures.items()}
             for figures in training["history"]
@@ -101,4 +100,4 @@ class Results:
 
     def manifest(self, row: Row, seed: int) -> dict:
         """A cell's manifest.json: versions, host, commit, precision, parameters, sources."""
-        return read_json(self.cell(row, seed).run.manifest_path)
+        return self.cell(row, seed).run.manifest("versions", "host", "sources")

@@ -12,7 +12,7 @@ from keras_mtl.comparison.cells import Cell, Lengths, Row, plan
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.weightings import expand, with_weighting
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, short_name
+from keras_mtl.files import short_name
 from keras_mtl.training.config import Config
 from keras_mtl.values import SEEDS, rank, without_nan
 
@@ -191,7 +191,7 @@ def _rounded(number: float) -> float:
 
 
 def _score(cell: Cell) -> float:
-    training = read_json(cell.run.metrics_path).get("training")
+    training = cell.run.metrics().get("training")
     if training is None:  # It diverged: what it had come to before is not what its settings lead to.
         return math.nan
     if training["best_by"] != SCORE:

@@ -15,6 +15,7 @@ import pathlib
 import time
 import zlib
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 
@@ -92,19 +93,24 @@ def load_pixels(
     return found
 
 
+class _Facts(TypedDict):
+    bad: dict[str, str]
+    crc32: int
+
+
 def _read(path: pathlib.Path, count: int, size: int, mode: str) -> tuple[np.ndarray, dict[int, str]] | None:
     """The entry, or None where there is none that is whole."""
     if not path.exists():
         return None
     try:
-        facts = files.read_json(path.with_suffix(".json"))
-        bad = {int(i): str(reason) for i, reason in facts["bad"].items()}
+        facts = files.read_json(path.with_suffix(".json"), _Facts)
+        bad = {int(i): reason for i, reason in facts["bad"].items()}
         pixels = np.load(path, mmap_mode="r" if mode == "file" else None, allow_pickle=False)
         whole = pixels.dtype == np.uint8 and pixels.shape == (count - len(bad), size, size, 3)
         # A mapped file is read through once here: half a second a gigabyte in memory, else as fast as the disk is.
         if whole and facts["crc32"] == (files.checksum(path, pixels.offset) if mode == "file" else zlib.crc32(pixels)):
             return pixels, bad
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError):
+    except (ValueError, OSError, EOFError):
         pass
     log.warning("The cache file %s is damaged; it is made anew", path)
     return None

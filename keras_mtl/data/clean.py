@@ -14,15 +14,15 @@ Folders of before the second rule, and of before the hash, are read as they are.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import pathlib
 from collections.abc import Iterable, Mapping
+from typing import Literal, TypedDict
 
 from keras_mtl.data.source import Records, digest
 from keras_mtl.errors import UserError
-from keras_mtl.files import content_hash, printable, read_bytes, read_json, renewing, write_csv, write_json
+from keras_mtl.files import content_hash, parse_csv, printable, read_bytes, read_json, renewing, write_csv, write_json
+from keras_mtl.values import read_number
 
 LEDGER, FACTS = "removed.csv", "clean.json"
 SIDES = ("test", "train")
@@ -151,9 +151,28 @@ def write_clean(
         write_json(beside / FACTS, {**facts, "ledger": content_hash(read_bytes(beside / LEDGER))})
 
 
-def _rows(ledger: bytes) -> list[Removed]:
-    rows = csv.DictReader(io.StringIO(ledger.decode("utf-8"), newline=""))
-    return [Removed(similarity=float(row.pop("similarity")), **row) for row in rows]
+class _Facts(TypedDict):
+    side: Literal["test", "train"]
+    seen: dict[str, dict[str, str]]
+
+
+class Facts(_Facts, total=False):
+    """What `clean.json` holds."""
+
+    validation_fraction: float | None
+    ledger: str
+
+
+def _rows(path: pathlib.Path, ledger: bytes) -> list[Removed]:
+    names = [field.name for field in dataclasses.fields(Removed)]
+    found = []
+    for line, row in enumerate(parse_csv(path, ledger.decode("utf-8"), names), 2):
+        try:
+            similarity = read_number(row.pop("similarity"))
+            found.append(Removed(**{name: row[name] for name in names[:-1]}, similarity=similarity))
+        except ValueError as error:
+            raise UserError(f"{path} is damaged: line {line}: similarity {error}") from None
+    return found
 
 
 def _by_source(rows: Iterable[Removed]) -> dict[str, frozenset[str]]:
@@ -173,28 +192,23 @@ def read_clean(folder: str | pathlib.Path) -> Clean | None:
         return None
     path = pathlib.Path(folder)
     try:
-        facts, ledger = read_json(path / FACTS), read_bytes(path / LEDGER)
-        rows = _rows(ledger)
-        found = Clean(
-            path,
-            facts["side"],
-            _by_source(row for row in rows if not row.validated),
-            _by_source(row for row in rows if row.validated),
-            facts["seen"],
-            facts.get("validation_fraction"),
-        )
-        torn = facts.get("ledger") not in (None, content_hash(ledger))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        facts: Facts = read_json(path / FACTS, Facts)
+        ledger = read_bytes(path / LEDGER)
+        if facts.get("ledger") not in (None, content_hash(ledger)):
+            raise UserError(f"{path / LEDGER} is not the one that {FACTS} was written with")
+        rows = _rows(path / LEDGER, ledger)
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"--clean must be a folder that keras_mtl.audit --write_clean wrote, with {FACTS} and {LEDGER}. "
-            f"Received: {str(folder)!r} ({type(error).__name__})"
+            f"--clean={folder}: {error}; it must be a folder that keras_mtl.audit --write_clean wrote: run that again"
         ) from None
-    if torn:
-        raise UserError(
-            f"--clean={folder}: {LEDGER} is not the one that {FACTS} was written with; "
-            f"run keras_mtl.audit --write_clean again"
-        )
-    return found
+    return Clean(
+        path,
+        facts["side"],
+        _by_source(row for row in rows if not row.validated),
+        _by_source(row for row in rows if row.validated),
+        facts["seen"],
+        facts.get("validation_fraction"),
+    )
 
 
 def splits_note(folder: str) -> str:

@@ -18,7 +18,7 @@ import pathlib
 import time
 import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from keras_mtl.data import cache as pixel_cache
 from keras_mtl.data.audit import THRESHOLD
 from keras_mtl.data.sides import Sides
 from keras_mtl.data.source import Source, digest
-from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -107,16 +106,21 @@ def _same_photos(
     return pairs
 
 
+class _Pairs(TypedDict):
+    pairs: list[list[int]]
+    crc32: int
+
+
 def _read(path: pathlib.Path, count: int) -> np.ndarray | None:
     """The pairs among `count` images in a cache file; None where there is none that is whole."""
     if not path.exists():
         return None
     try:
-        facts = read_json(path)
+        facts = read_json(path, _Pairs)
         pairs = np.array(facts["pairs"], np.int64).reshape(-1, 2)
         if zlib.crc32(pairs.tobytes()) == facts["crc32"] and np.all((pairs >= 0) & (pairs < count)):
             return pairs
-    except (UserError, ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, OverflowError):
         pass
     log.warning("The cache file %s is damaged; it is made anew", path)
     return None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from keras_mtl.data.folder import FolderSource
 from keras_mtl.data.source import Records
+from keras_mtl.files import read_text
 
 SMILES = {"0": "not smiling", "1": "smiling"}
 NO_LINE = "labels.txt has no line for it"
@@ -43,7 +44,7 @@ class Genki4k(FolderSource):
         return self.collect(split, self._entries(self.folders[split]))
 
     def _entries(self, folder: str) -> Iterator[tuple[str, dict[str, object] | str]]:
-        text = (self.root / folder / "labels.txt").read_text(encoding="utf-8", errors="replace")
+        text = read_text(self.root / folder / "labels.txt", errors="replace")
         named = set()
         for name, found in parse_labels(text):
             image = os.path.normpath(os.path.join(folder, "files", name))

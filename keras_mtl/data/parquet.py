@@ -14,6 +14,7 @@ import numpy as np
 from keras_mtl.data.source import digest, stamp
 from keras_mtl.data.table import Row, TableFile
 from keras_mtl.errors import UserError
+from keras_mtl.files import check_file
 from keras_mtl.photos import DECODING
 from keras_mtl.tasks import Task
 
@@ -45,12 +46,14 @@ class ParquetSource(TableFile):
         wanted = [f"{column}.path" if column in holding else column for column in columns]
         split = next(split for split, path in self.tables.items() if path == table)
         line = 0
-        for batch in file.iter_batches(columns=wanted):
-            for values in batch.to_pylist():
-                for column in holding:
-                    values[column] = self._named(split, column, line, (values[column] or {}).get("path"))
-                line += 1
-                yield Row(line, values)
+        for values in _read(file, table, wanted):
+            line += 1
+            if isinstance(values, str):
+                yield Row(line, {}, f"line {line} {values}")
+                continue
+            for column in holding:
+                values[column] = self._named(split, column, line - 1, (values[column] or {}).get("path"))
+            yield Row(line, values)
 
     def file(self, image: str) -> pathlib.Path | None:
         return None if image in self._held else super().file(image)
@@ -107,11 +110,30 @@ def _holds_images(kind: Any) -> bool:
     return pyarrow.types.is_struct(kind) and {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
 
 
+def _read(file: Any, table: pathlib.Path, columns: Sequence[str]) -> Iterator[dict[str, Any] | str]:
+    """The rows of a parquet file as Python's own values; of one that has none, why."""
+    import pyarrow
+
+    try:
+        for batch in file.iter_batches(columns=columns):
+            try:
+                yield from batch.to_pylist()
+            except (ValueError, OverflowError, pyarrow.ArrowException):  # Of a row: text or dates that are none.
+                for row in range(len(batch)):
+                    try:
+                        yield from batch.slice(row, 1).to_pylist()
+                    except (ValueError, OverflowError, pyarrow.ArrowException) as error:
+                        yield f"can't be read: {error}"
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{table} is damaged: {' '.join(str(error).split())}") from None
+
+
 def _opened(table: pathlib.Path) -> Any:
     import pyarrow
     import pyarrow.parquet
 
     try:
+        check_file(table)
         return pyarrow.parquet.ParquetFile(table)
     except pyarrow.ArrowException as error:
         raise UserError(f"{table} is not a parquet file: {' '.join(str(error).split())}") from None

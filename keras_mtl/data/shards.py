@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import unquote
 
 from keras_mtl.data.builders.catalogue import Label
@@ -89,6 +89,26 @@ def write_shards(source: Source, folder: str | pathlib.Path) -> list[Bad]:
     return bad
 
 
+class _Split(TypedDict):
+    name: str
+
+
+class _Info(TypedDict):
+    """What is needed of TFDS's `dataset_info.json`."""
+
+    splits: list[_Split]
+
+
+class _Features(TypedDict):
+    features: dict[str, dict[str, Any]]
+
+
+class _Nested(TypedDict):
+    """TFDS's `features.json`, and each nested feature in it."""
+
+    featuresDict: _Features
+
+
 class ShardSource(PreparedSource):
     """A folder that `write_shards` wrote. `shards:FOLDER`.
 
@@ -104,9 +124,9 @@ class ShardSource(PreparedSource):
         for needed in (_INFO, _FEATURES):
             if not (self.folder / needed).is_file():
                 raise MissingPath(f"Source {name}: {path!r} holds no shards (it has no {needed})")
-        info = read_json(self.folder / _INFO)
         # Plain JSON, so that a wrong --sources is told before TFDS is imported.
-        features = read_json(self.folder / _FEATURES)["featuresDict"]["features"]
+        info: _Info = read_json(self.folder / _INFO, _Info)
+        features = read_json(self.folder / _FEATURES, _Nested)["featuresDict"]["features"]
         known = _nested(features, "labels")
         for task in tasks:
             if task not in known:
@@ -171,4 +191,6 @@ def _feature_name(kind: str) -> str:
 
 def _nested(features: dict[str, Any], name: str) -> list[str]:
     """The names inside a nested feature; none where it is not there."""
-    return list(features.get(name, {}).get("featuresDict", {}).get("features", {}))
+    nested = features.get(name, {}).get("featuresDict")
+    inside = nested.get("features") if isinstance(nested, dict) else None
+    return list(inside) if isinstance(inside, dict) else []

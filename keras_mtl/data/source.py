@@ -20,7 +20,6 @@ from keras_mtl.errors import UserError
 from keras_mtl.tasks import Task
 
 SPLITS = ("train", "validation", "test")
-_LONGEST = 200  # Characters.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Bad:
     @property
     def name(self) -> str:
         """The image's name as messages tell it."""
-        return _shortened(self.image)
+        return files.shortened(self.image)
 
 
 class MissingPath(UserError):
@@ -217,7 +216,7 @@ class Source:
     def _parsed(self, entry: Entry) -> list[float] | str:
         """The labels, or why the record is bad."""
         if isinstance(entry.found, str):
-            return _shortened(entry.found)
+            return files.shortened(entry.found)
         if "\0" in entry.image or not _encodes(entry.image, os.fsencode):
             return "no file can have this name"
         if not all(_encodes(text, str.encode) for text in (entry.identity, *entry.groups.values()) if text):
@@ -225,7 +224,7 @@ class Source:
         try:
             return [task.parse(entry.found.get(name)) for name, task in self.declared.items()]
         except (ValueError, OverflowError) as error:
-            return _shortened(str(error))
+            return files.shortened(str(error))
 
 
 def digest(lines: Iterable[str]) -> str:
@@ -265,9 +264,3 @@ def _encodes(text: str, encode: Callable[[str], bytes]) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _shortened(text: str) -> str:
-    """A name or a reason that fits in a line: a label that can't be read may be a whole file."""
-    text = files.printable(text)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"

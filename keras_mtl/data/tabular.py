@@ -8,12 +8,13 @@ import itertools
 import json
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from keras_mtl import files
+from keras_mtl import formulas
 from keras_mtl.data.columns import check_options
 from keras_mtl.data.table import Row, TableFile, TableSource
 from keras_mtl.errors import UserError
+from keras_mtl.files import opened_lines
 from keras_mtl.tasks import Task
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 class CsvSource(TableFile):
     """A CSV in UTF-8 with a first line of column names. `csv:PATH`; columns and options as for `TableFile`.
+
+    A ' before a cell that would be a formula in a spreadsheet is no part of it: see `keras_mtl.formulas`.
 
     Raises:
         UserError: no such file, an unreadable or an empty one, no column `image`, or none for a wanted task.
@@ -32,7 +35,7 @@ class CsvSource(TableFile):
     def read_columns(self, table: pathlib.Path) -> list[str]:
         with _opened(table) as lines:
             try:
-                columns = next(csv.reader(lines), [])
+                columns = _names(next(csv.reader(lines), []))
                 " ".join(columns).encode()
             except (UnicodeEncodeError, csv.Error) as error:
                 raise UserError(f"{table} is not a CSV in UTF-8: {error}") from None
@@ -43,7 +46,7 @@ class CsvSource(TableFile):
     def read_rows(self, table: pathlib.Path, columns: Sequence[str]) -> Iterator[Row]:
         with _opened(table) as lines:
             reader = csv.reader(lines, strict=True)
-            names = next(reader)
+            names = _names(next(reader))
             while True:
                 first = reader.line_num + 1
                 try:
@@ -62,7 +65,12 @@ class CsvSource(TableFile):
                     continue
                 line, surplus = reader.line_num, len(fields) > len(names)
                 problem = f"line {line} has more fields than the first line" if surplus else ""
-                yield Row(line, dict(itertools.zip_longest(names, fields[: len(names)])), problem)
+                values = map(formulas.unquoted, fields[: len(names)])
+                yield Row(line, dict(itertools.zip_longest(names, values)), problem)
+
+
+def _names(fields: Sequence[str]) -> list[str]:
+    return [formulas.unquoted(field) for field in fields]
 
 
 class JsonLinesSource(TableFile):
@@ -157,15 +165,9 @@ class DataFrameSource(TableSource):
         return f"The data frame of the source {self.name}"
 
 
-@contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[TextIO]:
-    """A text file in UTF-8, in which a byte that isn't stays as in the names of files, and spoils no other record."""
-    try:
-        files.check_file(path)
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            yield file
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}") from None
+def _opened(path: pathlib.Path) -> contextlib.AbstractContextManager[Iterator[str]]:
+    """The lines of a file, in which a byte that isn't UTF-8 stays as in the names of files, and spoils no other."""
+    return opened_lines(path, "surrogateescape")
 
 
 class _Twice(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import logging
 import os
@@ -14,7 +13,7 @@ from keras_mtl.data.source import Bad
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.evaluation.predictions import Predictor, clusters_of, predict_split, write_predictions
 from keras_mtl.evaluation.scoring import report, score
-from keras_mtl.files import printable, read_json
+from keras_mtl.files import printable
 from keras_mtl.locks import only_writer
 from keras_mtl.names import check_names
 from keras_mtl.training.inputs import load_configured_split, tested_tasks
@@ -154,8 +153,8 @@ def evaluate_model(
 
 def _tell_changes(folder: RunFolder, split: str, frame: pd.DataFrame) -> None:
     """Tells where a split is not the one that the training read: its figures mean something else then."""
-    for name, facts in read_json(folder.manifest_path)["sources"].items():
-        before, now = facts["splits"].get(split, {}).get("images"), int((frame["source"] == name).sum())
+    for name, facts in folder.manifest().get("sources", {}).items():
+        before, now = facts.get("splits", {}).get(split, {}).get("images"), int((frame["source"] == name).sum())
         if before not in (None, now):
             log.warning(
                 "%s, %s: %d images, and %d when the run was trained: other data, or another rule of what is cut off "
@@ -170,8 +169,7 @@ def _add_to_quarantine(folder: RunFolder, bad: Sequence[Bad]) -> None:
         return
     rows = []
     if folder.quarantine_path.exists():
-        with open(folder.quarantine_path, newline="", encoding="utf-8") as file:
-            rows = [Bad(row["source"], row["split"], row["image"], row["reason"]) for row in csv.DictReader(file)]
+        rows = folder.read_quarantine()
     known = {(row.source, row.split, row.image) for row in rows}
     new = [row for row in bad if (row.source, row.split, printable(row.image)) not in known]
     folder.write_quarantine([*rows, *new])

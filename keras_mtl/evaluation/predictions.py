@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-from keras_mtl.files import printable, replacing
+from keras_mtl import formulas
+from keras_mtl.errors import UserError
+from keras_mtl.files import printable, read_csv, replacing
 from keras_mtl.names import check_names
 from keras_mtl.tasks import Task
 from keras_mtl.values import check_finite
@@ -97,15 +100,39 @@ def clusters_of(frame: pd.DataFrame) -> np.ndarray:
 def write_predictions(frame: pd.DataFrame, path: str | pathlib.Path) -> None:
     """Writes the table as CSV, whole or not at all; numbers with 7 digits, which is what float32 holds."""
     with replacing(path) as beside:
-        frame.to_csv(beside, index=False, float_format="%.7g")
+        texts = {str(name): column.map(_cell) for name, column in frame.items() if not is_numeric_dtype(column)}
+        frame.assign(**texts).to_csv(beside, index=False, float_format="%.7g")
 
 
 def read_predictions(path: str | pathlib.Path, tasks: Mapping[str, Task]) -> pd.DataFrame:
-    """Reads what `write_predictions` wrote; names of classes and groups stay text, whatever they look like."""
-    groups = [column for column in pd.read_csv(path, nrows=0).columns if column.startswith(GROUP)]
+    """Reads what `write_predictions` wrote; names of classes and groups stay text, whatever they look like.
+
+    Raises:
+        UserError: it is damaged: no CSV, without one of the columns, or with something else in one.
+    """
     named = [name for name, task in tasks.items() if task.classes]
-    text = ["source", "image", *named, *(f"{name}_predicted" for name in named), *groups]
-    return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+    text = ["source", "image", *named, *(f"{name}_predicted" for name in named)]
+    numbers = [name for name in tasks if name not in named]
+    numbers = [*numbers, *(f"{name}_predicted" for name in numbers)]
+    numbers += [f"{name}_{label}" for name in named for label in tasks[name].classes]
+    rows = read_csv(path, [*text, *numbers])
+    columns = list(rows[0]) if rows else [*text, *numbers]
+    frame = pd.DataFrame(rows, columns=columns, dtype=object).replace({"": np.nan})
+    for column in columns:
+        if column in numbers or column == CLUSTER:
+            try:
+                frame[column] = pd.to_numeric(frame[column]).astype(np.int64 if column == CLUSTER else np.float64)
+            except (ValueError, TypeError) as error:
+                raise UserError(f"{path} is damaged: {column} must hold numbers: {error}") from None
+    for name in named:
+        unknown = set(frame[name].dropna()) | set(frame[f"{name}_predicted"].dropna())
+        if unknown := unknown - set(tasks[name].classes):
+            raise UserError(f"{path} is damaged: {name} has {min(unknown)[:40]!r}, which is no class of it")
+    return frame
+
+
+def _cell(value: Any) -> Any:
+    return formulas.quoted(value) if isinstance(value, str) else value
 
 
 def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_size: int) -> pd.DataFrame:
@@ -130,5 +157,6 @@ def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_siz
         else:
             columns[name] = np.asarray(labels, np.float64)
             columns[f"{name}_predicted"] = predicted.reshape(-1)
-    columns |= {f"{GROUP}{kind}": names for kind, names in part.groups.items()}
+    for kind, names in part.groups.items():
+        columns[f"{GROUP}{kind}"] = [None if name is None else printable(name) for name in names]
     return pd.DataFrame(columns)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
+from typing import TypedDict
 
 import keras
 import tensorflow as tf
 
 from keras_mtl.errors import UserError
 from keras_mtl.values import without_nan
+
+
+class PlainCost(TypedDict):
+    """A `Cost` as plain data; batch sizes are texts, as JSON has them."""
+
+    parameters: int
+    megabytes: float
+    flops: int
+    training_flops: float | None
+    latency_ms: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +48,12 @@ class Cost:
         return without_nan(dataclasses.asdict(self))
 
     @classmethod
-    def from_dict(cls, plain: Mapping) -> Cost:
-        """The cost that `to_dict` described."""
+    def from_dict(cls, plain: PlainCost) -> Cost:
+        """The cost that `to_dict` described. Raises ValueError where a batch size is no number."""
         training = plain["training_flops"]
         latency = {int(size): value for size, value in plain["latency_ms"].items()}
-        return cls(**{**plain, "training_flops": math.nan if training is None else training, "latency_ms": latency})
+        training = math.nan if training is None else training
+        return cls(plain["parameters"], plain["megabytes"], plain["flops"], training, latency)
 
 
 def model_cost(model: keras.Model) -> Cost:

@@ -16,7 +16,6 @@ from keras_mtl.errors import UserError
 from keras_mtl.evaluation.calibration import LOG_BOUND, fit_temperature
 from keras_mtl.evaluation.conformal import LEVEL, fewest_images, half_width
 from keras_mtl.evaluation.predictions import labels_and_predictions, predict_split, read_predictions
-from keras_mtl.files import read_json
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder
 
@@ -79,9 +78,9 @@ def _predictions(folder: RunFolder, model) -> pd.DataFrame:
     from keras_mtl.data.sources import parse_sources
     from keras_mtl.training.inputs import load_configured_split
 
-    facts = read_json(folder.manifest_path).get("sources", {}) if folder.manifest_path.exists() else {}
+    facts = folder.manifest().get("sources", {}) if folder.manifest_path.exists() else {}
     trained_on = {
-        name: told["splits"][SPLIT]["images"] for name, told in facts.items() if SPLIT in told.get("splits", {})
+        name: told["splits"][SPLIT].get("images", 0) for name, told in facts.items() if SPLIT in told.get("splits", {})
     }
     if folder.scored(SPLIT):
         frame = read_predictions(folder.predictions_path / f"{SPLIT}.csv", model.tasks)

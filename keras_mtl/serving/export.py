@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import pathlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,19 +13,22 @@ import numpy as np
 
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.conformal import LEVEL
-from keras_mtl.files import read_json, write_json
+from keras_mtl.files import inside, write_json
 from keras_mtl.locks import only_writer
 from keras_mtl.names import check_names
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.calibration import Calibration, calibration_of_run
+from keras_mtl.serving.description import AGAIN, check_files, file_hashes, read_description
 from keras_mtl.serving.formats import choose_formats
 from keras_mtl.serving.formats.base import FOLDER, Format
 from keras_mtl.serving.serving_config import write_serving_config
-from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, add_version, versions
+from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, add_version, is_version, versions
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
 from keras_mtl.values import check_finite
+
+log = logging.getLogger(__name__)
 
 SAVED_MODEL = "saved_model"
 """What the SavedModel itself is called among the formats, in tasks.json."""
@@ -58,7 +62,7 @@ def export_model(
 
     `directory/models.config` then names all models there for TensorFlow Serving.
 
-    An export of what the newest version holds already writes nothing and returns that version.
+    An export of what the newest version holds already writes nothing and returns that version, where it is whole.
 
     The SavedModel has three signatures, all with one input `images` of one or more images:
         serving_default: uint8 [batch, height, width, 3], of any size;
@@ -102,7 +106,7 @@ def export_model(
         raise UserError(f"name must be a plain folder name. Received: {name!r}")
     calibration = calibration or {}
     described = {**describe(model, about or {}), "calibration": calibration, "precision": precision, "folded": fold}
-    folder = pathlib.Path(directory) / name
+    folder = inside(directory, name, "name")
     chosen = choose_formats(formats)
     if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
         raise UserError(f"Format {calibrated[0]!r} learns its ranges from images, and there are none: see `images`")
@@ -133,7 +137,7 @@ def export_model(
                 check_finite(module.serving_default(images[:NOISE]), f"The model {name!r}")
                 tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
             written = _write_formats(beside, chosen, model, calibration, images, score)
-            write_json(beside / DESCRIPTION_FILE, {**described, "formats": written})
+            write_json(beside / DESCRIPTION_FILE, {**described, "formats": written, "files": file_hashes(beside)})
 
         version = add_version(folder, write)
     write_serving_config(directory)
@@ -173,7 +177,7 @@ def export_run(
     import_tensorflow()  # Only now, so that a wrong name is told at once.
     model = folder.load_model()
     # The manifest, not the data themselves: they may have gone, or be on another machine.
-    sources = read_json(folder.manifest_path).get("sources", {})
+    sources = folder.manifest().get("sources", {})
     about = {
         "run": folder.path.name,
         "sources": [
@@ -241,12 +245,20 @@ def _check_quantized(model, chosen: Sequence[Format]) -> None:
 
 def _holds(version: pathlib.Path, described: Mapping[str, Any], formats: Sequence[str], scored: bool) -> bool:
     """Whether a version is an export of the same model with those formats, scored if that is asked for."""
-    if not (version / DESCRIPTION_FILE).is_file():
+    if not is_version(version):
         return False
-    there = {"calibration": {}, **read_json(version / DESCRIPTION_FILE)}  # Older exports have none.
-    written = there.pop("formats", {})
-    asked = [SAVED_MODEL, *formats] if scored else formats
-    return there == described and all(name in written and ("metrics" in written[name]) >= scored for name in asked)
+    try:
+        there: dict[str, Any] = {"calibration": {}, **read_description(version)}  # Older exports have none.
+        written = there.pop("formats", {})
+        there.pop("files", None)
+        asked = [SAVED_MODEL, *formats] if scored else formats
+        if there != described or not all(name in written and ("metrics" in written[name]) >= scored for name in asked):
+            return False
+        check_files(version)
+    except UserError as error:
+        log.warning("%s", str(error).replace(AGAIN, "the next version is written"))
+        return False
+    return True
 
 
 def _write_formats(

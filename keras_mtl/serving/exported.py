@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import PIL.Image
 
-from keras_mtl.errors import UserError
-from keras_mtl.files import read_json
 from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.backends import AUTO, load_backend
-from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, resolve
+from keras_mtl.serving.description import read_description
+from keras_mtl.serving.versions import resolve
 from keras_mtl.tasks import Task
 from keras_mtl.values import check_finite
 
@@ -38,12 +37,7 @@ class ExportedModel:
 
     def __init__(self, path: pathlib.Path, backend: str = AUTO, threads: int = 0):
         self.path = path
-        self.description = read_json(path / DESCRIPTION_FILE)
-        if self.description.get("format") != FORMAT:
-            raise UserError(
-                f"{path} is an export of format {self.description.get('format')}, expected {FORMAT}: export it again, "
-                "python -m keras_mtl.export --run=runs/NAME"
-            )
+        self.description = read_description(path)
         self.tasks: dict[str, dict] = {task["name"]: task for task in self.description["tasks"]}
         self._digits = {
             name: Task.from_dict(task).decimals + 1 for name, task in self.tasks.items() if "classes" not in task

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
-from keras_mtl.files import read_json
-from keras_mtl.serving.versions import DESCRIPTION_FILE
+from keras_mtl.serving.description import read_description
 from keras_mtl.table import aligned
 
 
@@ -15,8 +16,8 @@ def formats_table(version: pathlib.Path) -> str:
     Args:
         version: the version's folder.
     """
-    description = read_json(version / DESCRIPTION_FILE)
-    formats, tasks = description["formats"], [task["name"] for task in description["tasks"]]
+    description = read_description(version)
+    formats, tasks = description.get("formats", {}), [task["name"] for task in description["tasks"]]
     scored = any("metrics" in facts for facts in formats.values())
     head = ["format", "MB", *(f"{name} differs" for name in tasks)]
     if scored:
@@ -36,5 +37,5 @@ def formats_table(version: pathlib.Path) -> str:
     return aligned(rows, right=tuple(range(1, len(head))))
 
 
-def _metrics(formats: dict[str, dict]) -> dict[str, dict]:
+def _metrics(formats: Mapping[str, Any]) -> dict[str, dict]:
     return next(facts["metrics"] for facts in formats.values() if "metrics" in facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import glob
 import os
 import pathlib
@@ -17,6 +18,7 @@ from keras_mtl.photos import SUFFIXES
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
 STDIN = "-"
+LONGEST_NAME = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +67,11 @@ def find_files(arguments: Sequence[str], recursive: bool = False) -> list[str]:
     found: list[str] = []
     for argument in arguments:
         if argument == STDIN:
-            found += [os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer if line.strip()]
+            found += _on_stdin()
         elif os.path.isdir(argument):
             found += _in_folder(pathlib.Path(argument), recursive)
         elif glob.has_magic(argument) and not os.path.exists(argument):
-            matching = [path for path in sorted(glob.glob(argument, recursive=True)) if pathlib.Path(path).is_file()]
+            matching = _like(argument)
             if not matching:
                 raise UserError(f"No file is named like {argument!r}")
             found += matching
@@ -94,6 +96,37 @@ def shots(files: Sequence[str], every_seconds: float) -> Iterator[Shot]:
                 yield Shot(file, seconds, frame)
         except OSError:
             yield Shot(file)  # Reading it tells what is wrong.
+
+
+def _on_stdin() -> Iterator[str]:
+    for line in iter(lambda: sys.stdin.buffer.readline(LONGEST_NAME), b""):
+        if len(line) == LONGEST_NAME:
+            raise UserError(f"A line on stdin has {LONGEST_NAME:,} bytes or more: names of files are expected there")
+        if line.strip():
+            yield os.fsdecode(line.rstrip(b"\r\n"))
+
+
+def _like(pattern: str) -> list[str]:
+    """The files that fit a pattern. ** looks into folders as `visible_files` does, since links may lead in circles."""
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        return sorted(path for path in glob.iglob(pattern) if os.path.isfile(path))
+    head, rest = os.sep.join(parts[: parts.index("**")]), parts[parts.index("**") :]
+    start = head + os.sep if head or pattern.startswith(os.sep) else ""
+    folders = glob.glob(start) if glob.has_magic(head) else [start]
+    found = [
+        folder + name for folder in folders for name in visible_files(folder or ".") if _fits(name.split(os.sep), rest)
+    ]
+    return sorted(path for path in found if os.path.isfile(path))
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path fits a pattern, both in their parts; ** is any number of folders, the file's name too at last."""
+    if not pattern or not parts:
+        return not parts and all(part == "**" for part in pattern)
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or _fits(parts[1:], pattern)
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _in_folder(folder: pathlib.Path, recursive: bool) -> list[str]:

@@ -16,7 +16,7 @@ from keras_mtl.serving.exported import ExportedModel, load_exported
 from keras_mtl.serving.inputs import find_files, shots
 from keras_mtl.serving.predicting import predict_looks
 from keras_mtl.serving.reading import FACES, face_reader, read_ahead, read_whole
-from keras_mtl.serving.results import WRITERS, Kept, Writer, stdout_kind
+from keras_mtl.serving.results import WRITERS, Kept, Writer, begun_by, stdout_kind
 from keras_mtl.values import check_number
 
 
@@ -61,7 +61,14 @@ def predict_files(
         check_number(name, value, low=0.0)
     if not model:
         raise UserError("No model given: --model=saved_models/NAME")
-    files, exported = find_files(photos, recursive), load_exported(model, backend)
+    files = find_files(photos, recursive)
+    begun = begun_by(out) if out and backend == AUTO and not overwrite else None
+    try:
+        exported = load_exported(model, begun or backend)
+    except UserError as error:
+        if begun is None:
+            raise
+        raise UserError(f"{out} was begun by the backend {begun!r}, which it goes on with, but: {error}") from None
     seeing = {"detect": detect, "faces": faces, "margin": margin} if detect else {"detect": detect}
     with only_writer(*os.path.split(os.path.realpath(out))) if out else contextlib.nullcontext():
         kept = Kept(out, _made_by(exported, {**seeing, "every_seconds": every_seconds}), overwrite) if out else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import pathlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import PIL.Image
 
 from keras_mtl.cores import count_cores
+from keras_mtl.files import read_bytes
 from keras_mtl.photos import decode_photo
 from keras_mtl.serving.inputs import Shot
 
@@ -101,7 +101,7 @@ def _guarded(shot: Shot, see: Callable[[PIL.Image.Image], tuple[list[PIL.Image.I
     photo = shot.frame
     try:
         if photo is None:
-            photo = decode_photo(pathlib.Path(shot.image).read_bytes())
+            photo = decode_photo(read_bytes(shot.image))
         images, told = see(photo)
     except (OSError, ValueError) as error:
         return Look(shot, photo, error=(getattr(error, "strerror", None) or str(error)).splitlines()[0])

@@ -8,13 +8,16 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO, TypedDict
 
+from keras_mtl import formulas
 from keras_mtl.errors import UserError
-from keras_mtl.files import json_text, read_json, write_json
+from keras_mtl.files import csv_cell, json_text, read_bytes, read_json, write_json
+from keras_mtl.shapes import check_shape
 from keras_mtl.table import aligned
 from keras_mtl.tasks import Task
+from keras_mtl.values import read_number
 
 FORMATS = ("auto", "table", "json", "csv")
 Key = tuple[str, float | None]
@@ -49,7 +52,7 @@ class Csv(Writer):
     """A row an entry under fixed columns: those of all tasks, whatever an entry has."""
 
     def begin(self) -> None:
-        csv.writer(self.file, lineterminator="\n").writerow(self.columns)
+        csv.writer(self.file, lineterminator="\n").writerow(map(csv_cell, self.columns))
 
     @property
     def columns(self) -> list[str]:
@@ -77,7 +80,7 @@ class Csv(Writer):
                 flat[f"{name}_{label}"] = share
             for end, value in zip(("low", "high"), entry.get(f"{name}_interval", ()), strict=False):
                 flat[f"{name}_{end}"] = value
-        return flat
+        return {name: csv_cell(value) for name, value in flat.items()}
 
 
 class Table(Writer):
@@ -125,6 +128,33 @@ def place(entry: dict) -> str:
     return ", ".join(words)
 
 
+class _Image(TypedDict):
+    image: str
+
+
+class _Entry(_Image, total=False):
+    """What of an entry tells it from all others."""
+
+    seconds: float | None
+
+
+class _MadeBy(TypedDict):
+    backend: str
+
+
+def _side(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(f"{path.name}.made_by.json")
+
+
+def begun_by(path: str) -> str | None:
+    """The backend that a file of predictions was begun by; None where there is none yet.
+
+    It goes on with that one, whichever is the fastest today: numbers of another differ in their last digits.
+    """
+    side = _side(pathlib.Path(path))
+    return read_json(side, _MadeBy)["backend"] if os.path.exists(path) and side.exists() else None
+
+
 class Kept:
     """A file of predictions that a stopped run is gone on with.
 
@@ -148,14 +178,15 @@ class Kept:
         self.path = pathlib.Path(path)
         if self.path.suffix not in (".jsonl", ".csv"):
             raise UserError(f"--out must end with .jsonl or .csv. Received: {path}")
-        self._side = self.path.with_name(f"{self.path.name}.made_by.json")
+        self._side = _side(self.path)
         self.done: set[Key] = set()
         self.begun = False
         if self.path.exists() and not overwrite:
-            if not self._side.is_file() or read_json(self._side) != made_by:
+            there = read_json(self._side) if self._side.exists() else {}
+            if other := [name for name in {**there, **made_by} if there.get(name) != made_by.get(name)]:
                 raise UserError(
-                    f"{path} is there already and was made by another model or other flags: name another file, or give "
-                    "--overwrite"
+                    f"{path} is there already and was made by another model or other flags ({', '.join(other)} was "
+                    "another): name another file, or give --overwrite"
                 )
             self._take_up()
         else:
@@ -174,8 +205,13 @@ class Kept:
 
     def _take_up(self) -> None:
         """Finds what is whole, and cuts off the rest."""
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1].decode("utf-8", errors="replace")
+        try:
+            data = read_bytes(self.path)
+            whole = data[: data.rfind(b"\n") + 1].decode("utf-8")
+        except OSError as error:
+            raise UserError(f"--out={self.path} can't be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise self._damaged(data.count(b"\n", 0, error.start) + 1, "it is not in UTF-8") from None
         keys, ends = self._entries(whole)
         if keys:
             # The last shot may have had more entries.
@@ -190,33 +226,58 @@ class Kept:
         self.done, self.begun = set(keys), kept > 0
 
     def _entries(self, text: str) -> tuple[list[Key], list[int]]:
-        """The key of each entry, and where each begins in bytes; a CSV's head is before the first."""
+        """The key of each entry, and where each begins in bytes; a CSV's head is before the first.
+
+        Raises:
+            UserError: a whole line is no entry: it was not left so by a run that was stopped.
+        """
         keys: list[Key] = []
         ends = [0]
         if self.kind == "json":
-            for line in io.StringIO(text, newline="\n"):
+            for number, line in enumerate(io.StringIO(text, newline="\n"), 1):
                 try:
                     entry = json.loads(line)
-                except ValueError:
-                    break
+                    check_shape(entry, _Entry)
+                except UserError as error:
+                    raise self._damaged(number, str(error)) from None
+                except (ValueError, RecursionError):
+                    raise self._damaged(number, "it is not JSON") from None
                 keys.append((entry["image"], entry.get("seconds")))
                 ends.append(ends[-1] + len(line.encode()))
             return keys, ends
-        lines: list[str] = []
+        size = 0
 
-        def taken():
+        def taken() -> Iterator[str]:
+            nonlocal size
             for line in io.StringIO(text, newline=""):
-                lines.append(line)
+                size += len(line.encode())
                 yield line
 
-        rows = csv.DictReader(taken())
-        if rows.fieldnames is None:
-            return keys, ends
-        ends = [sum(len(line.encode()) for line in lines)]
-        for row in rows:
-            keys.append((row["image"], float(row["seconds"]) if row["seconds"] else None))
-            ends.append(sum(len(line.encode()) for line in lines))
+        rows = csv.reader(taken(), strict=True)
+        try:
+            columns = next(rows, None)
+            if columns is None:
+                return keys, ends
+            for name in ("image", "seconds"):
+                if name not in columns:
+                    raise ValueError(f"there is no column {name!r}")
+            ends = [size]
+            for row in rows:
+                if len(row) != len(columns):
+                    raise ValueError(f"it has {len(row)} cells, expected {len(columns)}")
+                entry = dict(zip(columns, row, strict=True))
+                seconds = read_number(entry["seconds"]) if entry["seconds"] else None
+                keys.append((formulas.unquoted(entry["image"]), seconds))
+                ends.append(size)
+        except (csv.Error, ValueError) as error:
+            raise self._damaged(rows.line_num, str(error)) from None
         return keys, ends
+
+    def _damaged(self, line: int, what: str) -> UserError:
+        return UserError(
+            f"--out={self.path} is damaged: line {line}: {what}. Mend or remove that line, name another file, or give "
+            "--overwrite"
+        )
 
 
 def stdout_kind(asked: str) -> str:

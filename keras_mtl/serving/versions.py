@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 from collections.abc import Callable
@@ -9,9 +10,13 @@ from collections.abc import Callable
 from keras_mtl.errors import UserError
 from keras_mtl.scratch import scratch, sync
 
+log = logging.getLogger(__name__)
+
 MODEL_FILE = "saved_model.pb"
 # What the outputs mean; in the folder that TensorFlow leaves to others.
 DESCRIPTION_FILE = "assets.extra/tasks.json"
+FORMATS_FOLDER = "formats"
+"""The folder, in a version's folder, of the other formats' files."""
 FORMAT = 2
 """Of that file, and of the outputs it tells of."""
 
@@ -24,6 +29,11 @@ def versions(folder: str | pathlib.Path) -> list[int]:
     return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
 
 
+def is_version(folder: pathlib.Path) -> bool:
+    """Whether a folder holds an export, be it a damaged one."""
+    return any((folder / name).is_file() for name in (MODEL_FILE, DESCRIPTION_FILE))
+
+
 def resolve(path: str | pathlib.Path) -> pathlib.Path:
     """The folder of a SavedModel: `path` itself if it is one, else its newest version.
 
@@ -34,6 +44,8 @@ def resolve(path: str | pathlib.Path) -> pathlib.Path:
     for folder in (path, *(path / str(version) for version in reversed(versions(path)))):
         if (folder / MODEL_FILE).is_file():
             return folder
+        if is_version(folder):
+            log.warning("%s is passed over: it has no %s; export its run again", folder, MODEL_FILE)
     found = "there is no such folder" if not path.exists() else f"it holds no {MODEL_FILE} and no version with one"
     raise UserError(f"No exported model at {path}: {found}. Export one: python -m keras_mtl.export --run=runs/NAME")
 

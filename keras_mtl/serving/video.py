@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import cv2
 import PIL.Image
 
+from keras_mtl.files import check_file
+
 
 def frames(path: str | pathlib.Path, every_seconds: float) -> Iterator[tuple[float, PIL.Image.Image]]:
     """Frames of a video as (seconds from its start, RGB image): the first, and then the first of each interval.
@@ -19,6 +21,7 @@ def frames(path: str | pathlib.Path, every_seconds: float) -> Iterator[tuple[flo
     Raises:
         OSError: it can't be opened, or holds no frame.
     """
+    check_file(path)  # OpenCV would open addresses and patterns too.
     video = cv2.VideoCapture(str(path))
     try:
         rate = video.get(cv2.CAP_PROP_FPS) or 25.0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from keras_mtl import tasks as tasks_module
 from keras_mtl.cli import Settings, flag
 from keras_mtl.errors import UserError
-from keras_mtl.files import short_name
+from keras_mtl.files import inside, short_name
 from keras_mtl.names import owner_of
 from keras_mtl.tasks import Task
 from keras_mtl.values import SEEDS, check_number, read_number
@@ -223,8 +223,8 @@ class Config(Settings):
 
     @property
     def run_path(self) -> pathlib.Path:
-        """The run folder."""
-        return pathlib.Path(self.workdir).expanduser() / (self.name or short_name("-".join(self.tasks)))
+        """The run folder. Raises UserError where the name leads out of `workdir`."""
+        return inside(self.workdir, self.name or short_name("-".join(self.tasks)), "--name")
 
     def selected_tasks(self) -> dict[str, Task]:
         """The tasks by name, with the heads that the settings choose.

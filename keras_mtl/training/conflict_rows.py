@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from keras_mtl.errors import UserError
+from keras_mtl.files import read_csv
 from keras_mtl.training.conflict_cosine import SIGNAL, products_of
 from keras_mtl.training.conflict_meter import Products, agreement
+from keras_mtl.values import is_whole
 
 COLUMNS = (
     *("step", "stage", "task", "other", "cosine", "magnitude_similarity"),
     *("magnitude", "other_magnitude", "weight", "other_weight", *SIGNAL),
 )
+NUMBERS = tuple(name for name in COLUMNS if name not in ("stage", "task", "other"))
 Place = tuple[str, str, str]  # a stage and two tasks
 
 
@@ -63,11 +66,24 @@ def shares(rows: Iterable[Mapping[str, str]], counted: dict[str, Share] | None =
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
-    """The rows of a `conflict.csv` by column; none where there is no file."""
+    """The rows of a `conflict.csv` by column; none where there is no file. Raises UserError where it is damaged."""
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    rows = read_csv(path, COLUMNS[: COLUMNS.index("magnitude")])  # Older files have no more.
+    for line, row in enumerate(rows, 2):
+        for name, text in row.items():
+            if name in NUMBERS and not _is_number(text, name):
+                raise UserError(f"{path} is damaged: line {line}: {name} must be a number. Received: {text[:40]!r}")
+    return rows
+
+
+def _is_number(text: str, name: str) -> bool:
+    if name == "step":
+        return is_whole(text)
+    try:
+        return not text or float(text) is not None
+    except ValueError:
+        return False
 
 
 def place_of(row: Mapping[str, str]) -> Place:

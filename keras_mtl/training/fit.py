@@ -19,7 +19,6 @@ from keras_mtl.data.permuted import permuted
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import Diverged, UserError
-from keras_mtl.files import read_json
 from keras_mtl.locks import only_writer
 from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.objectives import METRICS
@@ -245,7 +244,7 @@ def _check_score(score: str, model: MultiTaskModel) -> None:
 
 def _check_same_data(run: RunFolder, facts: dict) -> None:
     """A training can't go on exactly where its data have changed."""
-    if read_json(run.manifest_path)["sources"] != facts:
+    if run.manifest("sources")["sources"] != facts:
         raise UserError(f"The data of {run.path} have changed since it began: choose another --name")
 
 

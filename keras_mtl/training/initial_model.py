@@ -5,11 +5,10 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Mapping
 
-import keras
-
 from keras_mtl.errors import UserError
 from keras_mtl.models.branches import freeze, move_branches, remove_branches
 from keras_mtl.models.divergence import check_weights
+from keras_mtl.models.keras_files import load_model
 from keras_mtl.models.lora import merge_lora
 from keras_mtl.models.multitask import MultiTaskModel, build_model
 from keras_mtl.models.weights import load_torch_weights, read_state_dict
@@ -88,14 +87,7 @@ def load_trained(path: str, flag: str) -> MultiTaskModel:
         source = RunFolder.trained(source).model_path
     if source.suffix != ".keras" or not source.is_file():
         raise UserError(f"{flag} takes a run folder with a model or a .keras file. Received: {path}")
-    try:
-        model = keras.models.load_model(source, compile=False)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{source} can't be loaded: {str(error).splitlines()[0]}") from None
-    if not isinstance(model, MultiTaskModel):
-        raise UserError(f"{source} holds no multitask model of keras_mtl, but a {type(model).__name__}")
-    check_weights(model, str(source))
-    return merge_lora(model)
+    return merge_lora(load_model(source))
 
 
 def initialise(model: MultiTaskModel, path: str) -> str:

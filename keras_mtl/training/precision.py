@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Callable, Mapping
+from typing import TypedDict
 
 import keras
 import tensorflow as tf
@@ -105,15 +106,19 @@ def _facts(config: Config, cpu_info: str) -> dict:
     }
 
 
+class _Timed(TypedDict):
+    float32_seconds_to_bfloat16_seconds: float
+
+
 def _read(path: pathlib.Path) -> float | None:
     """The ratio that was measured before, or None."""
     if not path.exists():
         return None
     try:
-        ratio = read_json(path)["float32_seconds_to_bfloat16_seconds"]
-        if isinstance(ratio, float) and 0 < ratio < float("inf"):
+        ratio = read_json(path, _Timed)["float32_seconds_to_bfloat16_seconds"]
+        if 0 < ratio < float("inf"):
             return ratio
-    except (ValueError, KeyError, TypeError, UserError):
+    except UserError:
         pass
     log.warning("The cache file %s is damaged; the precisions are timed anew", path)
     return None

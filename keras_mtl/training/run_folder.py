@@ -9,14 +9,18 @@ import os
 import pathlib
 import platform
 import subprocess
+from collections.abc import Sequence
+from typing import Any
 
 import keras_mtl
 from keras_mtl import cli
+from keras_mtl.data.source import Bad
 from keras_mtl.errors import UserError
-from keras_mtl.files import content_hash, read_bytes, read_json, replacing, write_csv, write_json
+from keras_mtl.files import content_hash, read_bytes, read_csv, read_json, read_text, replacing, write_csv, write_json
 from keras_mtl.locks import only_writer
 from keras_mtl.scratch import is_unused
 from keras_mtl.training.config import Config
+from keras_mtl.training.run_files import Manifest, Metrics
 
 # What may differ between a run and its resumption: none of these changes a number.
 FREE = (
@@ -31,6 +35,7 @@ FREE = (
     "log_conflict_every",
 )
 PATHS = ("init_from", "prune_from")
+QUARANTINE = ("source", "split", "image", "reason")
 
 
 class RunFolder:
@@ -74,13 +79,10 @@ class RunFolder:
         return run
 
     def load_model(self):
-        """The run's best model, not compiled. Raises UserError where its weights are not finite."""
-        from keras_mtl.models import keras
-        from keras_mtl.models.divergence import check_weights
+        """The run's best model, not compiled. Raises UserError where it is damaged, or its weights are not finite."""
+        from keras_mtl.models.keras_files import load_model
 
-        model = keras.models.load_model(self.model_path, compile=False)
-        check_weights(model, str(self.model_path))
-        return model
+        return load_model(self.model_path)
 
     def begin(self, config: Config) -> None:
         """Claims the folder for a training by writing `flags.txt`."""
@@ -119,22 +121,44 @@ class RunFolder:
     @property
     def precision(self) -> str | None:
         """What its training computes in; None before it began."""
-        return read_json(self.manifest_path).get("precision") if self.begun and self.manifest_path.exists() else None
+        return self.manifest().get("precision") if self.begun and self.manifest_path.exists() else None
 
     @property
     def finished(self) -> bool:
         """Whether the training has come to its end."""
-        return self.metrics_path.exists() and "training" in read_json(self.metrics_path)
+        return "training" in self.metrics()
 
     @property
     def diverged(self) -> dict | None:
         """Where its training has diverged: `step`, `task` (None where it is shared) and `what` was not finite."""
-        return read_json(self.metrics_path).get("diverged") if self.metrics_path.exists() else None
+        return self.metrics().get("diverged")
 
     def config(self) -> Config:
-        """The training's settings, out of `flags.txt`."""
-        config, _ = cli.parse(Config, [f"--flagfile={self.flags_path}"])
+        """The training's settings, out of `flags.txt`. Raises UserError where it is damaged."""
+        text = read_text(self.flags_path, limit=cli.LARGEST_FILE)
+        # A run's has every flag that there was, this one since the first version: else its settings would be defaults.
+        if not text.endswith("\n") or "--histograms" not in text.replace("--nohistograms", "--histograms"):
+            raise UserError(f"{self.flags_path} is damaged: its end is missing")
+        try:
+            config, _ = cli.parse(Config, [f"--flagfile={self.flags_path}"])
+        except UserError as error:
+            raise UserError(
+                str(error) if str(self.flags_path) in str(error) else f"{self.flags_path}: {error}"
+            ) from None
         return config
+
+    def manifest(self, *needed: str) -> dict[str, Any]:
+        """What `manifest.json` holds (see `Manifest`), these fields in any case. Raises UserError if it is damaged."""
+        return _with(self.manifest_path, read_json(self.manifest_path, Manifest), needed)
+
+    def metrics(self, *needed: str) -> dict[str, Any]:
+        """What `metrics.json` holds (see `Metrics`), nothing where there is none yet, and these entries in any case.
+
+        Raises:
+            UserError: it is damaged, or lacks one of them.
+        """
+        found = read_json(self.metrics_path, Metrics) if self.metrics_path.exists() else {}
+        return _with(self.metrics_path, found, needed)
 
     def write_manifest(self, config: Config, facts: dict) -> None:
         """Writes what the run's numbers depend on: versions, seed, host, commit, and the given facts."""
@@ -153,13 +177,17 @@ class RunFolder:
     def write_quarantine(self, bad) -> None:
         """Writes the bad records, one a line: source, split, image, reason."""
         rows = ((record.source, record.split, record.image, record.reason) for record in bad)
-        write_csv(self.quarantine_path, ("source", "split", "image", "reason"), rows)
+        write_csv(self.quarantine_path, QUARANTINE, rows)
+
+    def read_quarantine(self) -> list[Bad]:
+        """The records that `write_quarantine` wrote."""
+        rows = read_csv(self.quarantine_path, QUARANTINE)
+        return [Bad(row["source"], row["split"], row["image"], row["reason"]) for row in rows]
 
     def keep_score(self, split: str, entry: dict) -> dict:
         """Sets a split's entry of `metrics.json` and returns it, with `of`: hashes of its predictions and the model."""
-        before = (read_json(self.metrics_path) if self.metrics_path.exists() else {}).get(split)
         entry = {**entry, "of": self._hashes(split)}
-        self.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **entry}})
+        self.update_metrics(**{split: {**self.metrics().get(split, {}), **entry}})
         return entry
 
     def scored(self, split: str) -> dict | None:
@@ -168,8 +196,8 @@ class RunFolder:
         Evaluation writes the predictions first: one that was killed there leaves an entry of others.
         """
         files = (self.metrics_path, self.model_path, self.predictions_path / f"{split}.csv")
-        entry = read_json(self.metrics_path).get(split) if all(path.is_file() for path in files) else None
-        return entry if isinstance(entry, dict) and entry.get("of") == self._hashes(split) else None
+        entry = self.metrics().get(split) if all(path.is_file() for path in files) else None
+        return entry if entry and entry.get("of") == self._hashes(split) else None
 
     def _hashes(self, split: str) -> dict[str, str]:
         paths = {"model": self.model_path, "predictions": self.predictions_path / f"{split}.csv"}
@@ -178,8 +206,15 @@ class RunFolder:
     def update_metrics(self, **entries) -> None:
         """Sets entries of `metrics.json`, takes out those that are None, and keeps the others."""
         with only_writer(self.path, self.metrics_path.name, wait=True):
-            known = {**(read_json(self.metrics_path) if self.metrics_path.exists() else {}), **entries}
+            known = {**self.metrics(), **entries}
             write_json(self.metrics_path, {name: entry for name, entry in known.items() if entry is not None})
+
+
+def _with(path: pathlib.Path, found: Any, needed: Sequence[str]) -> Any:
+    for name in needed:
+        if name not in found:
+            raise UserError(f"{path}: {name} is missing")
+    return found
 
 
 def _differs(ours: Config, theirs: Config, name: str) -> bool:

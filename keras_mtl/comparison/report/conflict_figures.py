@@ -9,6 +9,7 @@ from keras_mtl.comparison.cells import Row
 from keras_mtl.comparison.report import wording
 from keras_mtl.comparison.report.context import Context
 from keras_mtl.training.conflict_cosine import SIGNAL, WHOLE, Cosine, cosine_without_noise
+from keras_mtl.training.conflict_rows import COLUMNS, NUMBERS, read_rows
 
 NOT_TOLD = "?"
 
@@ -19,10 +20,9 @@ def looks_of(context: Context, row: Row) -> pd.DataFrame | None:
     for seed in context.results.seeds:
         cell = context.results.cell(row, seed)
         if cell.run.conflict_path.is_file():
-            numbers = ("cosine", *SIGNAL)
-            frame = pd.read_csv(cell.run.conflict_path, keep_default_na=False, na_values=dict.fromkeys(numbers, [""]))
-            # Older files have no signal.
-            frame = frame.reindex(columns=list(dict.fromkeys((*frame.columns, *SIGNAL))))
+            # Older files have no signal, nor had a look of before.
+            frame = pd.DataFrame(read_rows(cell.run.conflict_path), columns=list(COLUMNS))
+            frame = frame.assign(**{name: pd.to_numeric(frame[name]) for name in NUMBERS})
             found.append(frame.assign(seed=seed, thousands=frame["step"] * cell.config.batch_size / 1000))
     looks = pd.concat(found, ignore_index=True) if found else None
     if looks is None or looks.empty:

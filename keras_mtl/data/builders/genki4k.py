@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 
 from keras_mtl.data import genki4k
 from keras_mtl.data.builders.base import FaceBuilder, read_image
-from keras_mtl.files import printable, visible_files
+from keras_mtl.files import printable, read_text, visible_files
 
 
 class Genki4k(FaceBuilder):
@@ -25,7 +25,7 @@ howpublished={http://mplab.ucsd.edu}}"""
 
     def _generate_examples(self, manual: pathlib.Path):
         folder = manual / "GENKI-4K" / "files"
-        text = (folder.parent / "labels.txt").read_text(encoding="utf-8", errors="replace")
+        text = read_text(folder.parent / "labels.txt", errors="replace")
         found = dict(genki4k.parse_labels(text))
         found.update(dict.fromkeys((name for name in visible_files(folder) if name not in found), genki4k.NO_LINE))
         for image, labels in found.items():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import printable, visible_files
+from keras_mtl.files import check_file, opened_lines, printable, visible_files
 
 
 def read_rows(
@@ -35,9 +35,9 @@ def read_rows(
         UserError: the first line lacks a wanted column, or it is no such table.
     """
     # A byte that isn't UTF-8 spoils one name, not the whole list.
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with opened_lines(path, "replace") as lines:
         try:
-            yield from _rows(csv.reader(file, delimiter=delimiter), path, names, labels)
+            yield from _rows(csv.reader(lines, delimiter=delimiter), path, names, labels)
         except csv.Error as error:
             raise UserError(f"{path} is not the owner's list of labels: {error}") from None
 
@@ -75,9 +75,10 @@ def read_struct(path: pathlib.Path, name: str, fields: Sequence[str]) -> dict[st
     import scipy.io
 
     try:
+        check_file(path)
         struct = scipy.io.loadmat(path, variable_names=[name])[name][0, 0]
         columns = {field: np.ravel(struct[field]) for field in fields}
-    except (ValueError, KeyError, IndexError, TypeError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
+    except Exception as error:  # SciPy has many for a damaged file.
         raise UserError(f"{path} holds no structure {name} with {', '.join(fields)}: {error}") from None
     return {field: _texts(values) if values.dtype == object else values for field, values in columns.items()}
 

@@ -80,7 +80,7 @@ def _keep_settings(folder: pathlib.Path, cropping: Cropping) -> None:
     path, settings = folder / "settings.json", dataclasses.asdict(cropping)
     if not path.exists():
         write_json(path, settings)
-    elif (before := read_json(path)) != settings:
+    elif (before := read_json(path, dict[str, Any])) != settings:
         shown = ", ".join(f"{name}={value}" for name, value in before.items())
         raise UserError(f"{folder} holds crops that were made with {shown}: choose the same, or another --out")
 

@@ -11,9 +11,11 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypedDict
 
 from keras_mtl.data.faces.detect import Face
-from keras_mtl.files import json_text, replacing
+from keras_mtl.files import json_text, opened_lines, replacing
+from keras_mtl.shapes import check_shape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,20 @@ class Found:
     faces: tuple[Face, ...] = ()
     cropped: bool = False
     problem: str = ""
+
+
+class _Face(TypedDict):
+    box: list[float]
+    points: list[list[float]]
+    confidence: float
+
+
+class _Line(TypedDict):
+    photo: str
+    stamp: str
+    faces: list[_Face]
+    cropped: bool
+    problem: str
 
 
 class Journal:
@@ -74,13 +90,15 @@ def _line(one: Found) -> str:
 def _read(path: pathlib.Path) -> Iterator[Found]:
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            plain = json.loads(line)
-            faces = tuple(
-                Face(tuple(face["box"]), tuple(map(tuple, face["points"])), face["confidence"])
-                for face in plain.pop("faces")
-            )
-            yield Found(**plain, faces=faces)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # Cut off when the run was killed: that photo is done again.
+    with opened_lines(path, "replace") as lines:
+        for line in lines:
+            try:
+                plain = json.loads(line)
+                check_shape(plain, _Line)
+                faces = tuple(
+                    Face(tuple(face["box"]), tuple(map(tuple, face["points"])), face["confidence"])
+                    for face in plain.pop("faces")
+                )
+                yield Found(**plain, faces=faces)
+            except (ValueError, TypeError, RecursionError):
+                continue  # Cut off when the run was killed: that photo is done again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 
 from keras_mtl.errors import UserError
@@ -11,6 +12,9 @@ from keras_mtl.serving.backends.onnx import OnnxRuntime
 from keras_mtl.serving.backends.openvino import OpenVino
 from keras_mtl.serving.backends.speed import measure_speed
 from keras_mtl.serving.backends.tensorflow import TensorFlow
+from keras_mtl.serving.description import Damaged
+
+log = logging.getLogger(__name__)
 
 BACKENDS: dict[str, type[Backend]] = {
     "tensorflow": TensorFlow,
@@ -51,6 +55,8 @@ def _fastest(folder: pathlib.Path, size: int, threads: int) -> Backend:
     for name in _CANDIDATES:
         try:
             loaded.append(BACKENDS[name](folder, name, threads))
+        except Damaged as error:
+            log.warning("%s", error)
         except UserError:
             continue
     if len(loaded) < 2:

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.serving.description import Damaged, check_files
 from keras_mtl.serving.formats import FORMATS
 
 
@@ -24,12 +25,19 @@ class Backend(abc.ABC):
         threads: how many cores one call may use; 0 for all.
 
     Raises:
-        UserError: the package that it needs isn't installed, or the export lacks its file.
+        UserError: the package that it needs isn't installed, or the export lacks its file, or is `Damaged`.
     """
 
     def __init__(self, folder: pathlib.Path, name: str, threads: int = 0):
         self.name = name
-        self.load(folder, threads)
+        check_files(folder, name)
+        try:
+            self.load(folder, threads)
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # Each runtime has its own for a damaged file.
+            words = " ".join(str(error).split())[:200] or type(error).__name__
+            raise Damaged(folder, f"{name} can't load it: {words}") from None
 
     @abc.abstractmethod
     def load(self, folder: pathlib.Path, threads: int) -> None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.serving.versions import FORMATS_FOLDER
 
 if TYPE_CHECKING:
     from keras_mtl.serving.calibration import Calibration
 
-FOLDER = "formats"
-"""The folder, in a version's folder, of the other formats' files."""
+FOLDER = FORMATS_FOLDER
 
 
 class Format:

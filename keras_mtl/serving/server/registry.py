@@ -17,7 +17,7 @@ from keras_mtl.serving.server.batching import Batcher, Outputs
 from keras_mtl.serving.server.memory import give_back_memory
 from keras_mtl.serving.server.metrics import Metrics
 from keras_mtl.serving.server.refusal import Refusal
-from keras_mtl.serving.versions import MODEL_FILE, versions
+from keras_mtl.serving.versions import is_version, versions
 
 log = logging.getLogger("keras_mtl.serve")
 
@@ -58,21 +58,23 @@ class ModelVersions:
         self.failures: dict[str, str] = {}
         self._failed_at: dict[str, int] = {}
 
-    def wanted(self, keep_all: bool) -> list[str]:
-        """The versions to serve of those in the folder. The newest comes last; none where the folder is empty."""
+    def there(self) -> list[str]:
+        """The versions in the folder, the newest last."""
         if self.fixed:
             return [self.fixed]
-        there = [
-            str(version) for version in versions(self.folder) if (self.folder / str(version) / MODEL_FILE).is_file()
-        ]
-        return there if keep_all else there[-1:]
+        return [str(version) for version in versions(self.folder) if is_version(self.folder / str(version))]
 
     def refresh(self, load: Callable[[pathlib.Path, str], Served], keep_all: bool) -> None:
-        """Loads what is new, then lets go of what is no longer wanted; a version that fails leaves the old one be."""
-        wanted = self.wanted(keep_all)
+        """Loads what is new, then lets go of what is no longer wanted.
+
+        Wanted are all versions, or the newest that can be loaded: one that fails is told, and leaves the one before be.
+        """
+        there = self.there()
         preferred = self.find().exported.backend.name if self.served else AUTO
-        fresh = {}
-        for version in wanted:
+        fresh: dict[str, Served] = {}
+        for version in there if keep_all else reversed(there):
+            if not keep_all and (fresh or version in self.served):
+                break
             if version in self.served:
                 continue
             folder = self.folder / version
@@ -88,6 +90,8 @@ class ModelVersions:
                 self._failed_at[version] = changed
                 log.error("Model %s version %s can't be loaded: %s", self.name, version, self.failures[version])
         together = {**self.served, **fresh}
+        works = [version for version in there if version in together]
+        wanted = works if keep_all else works[-1:]
         kept = {version: together[version] for version in sorted(together, key=_number) if version in wanted}
         # Without any that is wanted and works the old ones go on.
         self.served = kept or self.served
@@ -235,16 +239,16 @@ class Registry:
 def _models_at(path: pathlib.Path) -> list[ModelVersions]:
     """The models that a path names: a version's folder, a model's folder, or a folder of models."""
     path = path.absolute()
-    if (path / MODEL_FILE).is_file():
+    if is_version(path):
         return [ModelVersions(path.parent.name, path.parent, fixed=path.name)]
     if not path.is_dir():
         return []
     own = ModelVersions(path.name, path)
-    if own.wanted(keep_all=True):
+    if own.there():
         return [own]
     shown = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
     below = [ModelVersions(entry.name, entry) for entry in shown if entry.is_dir()]
-    return [model for model in below if model.wanted(keep_all=True)]
+    return [model for model in below if model.there()]
 
 
 def _number(version: str) -> int:
