@@ -8,6 +8,11 @@ from __future__ import annotations
 import importlib
 import os
 
+from keras_mtl import ending
+
+if ending.is_command():
+    ending.begin()  # Before anything else: whoever stops a command, stops it here as well.
+
 import wrapt
 
 from keras_mtl.backend import BACKEND, chosen_backend

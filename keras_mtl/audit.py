@@ -55,6 +55,7 @@ def main(config: AuditConfig) -> None:
     from keras_mtl.data.audit.page import write_page
     from keras_mtl.data.audit.text import as_text
     from keras_mtl.data.sources import parse_sources
+    from keras_mtl.files import renewing
     from keras_mtl.locks import only_writer
 
     sources = parse_sources(config.sources, config.selected_tasks(), config.data_dir or None)
@@ -67,8 +68,9 @@ def main(config: AuditConfig) -> None:
             threshold=config.similarity,
             side=config.remove_from,
         )
-        write_audit(found, folder, clean=config.write_clean)
-        write_page(found, sources, folder / "audit.html")
+        with renewing(folder) as beside:
+            write_audit(found, beside, clean=config.write_clean)
+            write_page(found, sources, beside / "audit.html")
     print(as_text(found))
     print(f"\nWritten to {folder}: audit.html, audit.json, duplicates.csv, quarantine.csv")
     if config.write_clean:

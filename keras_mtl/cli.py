@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from keras_mtl import ending
 from keras_mtl.backend import check_backend
 from keras_mtl.errors import UserError
+from keras_mtl.files import json_text
 from keras_mtl.quiet import import_tensorflow
-from keras_mtl.values import read_number, read_whole
+from keras_mtl.values import check_number, read_number, read_whole
 
 HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
 
@@ -37,6 +39,24 @@ def flag(default, help: str, group: str, **limits):
             in which ~ is the home folder.
     """
     return dataclasses.field(default=default, metadata={"help": help, "group": group, **limits})
+
+
+class Settings:
+    """Base of the dataclasses whose fields are flags: limits and choices hold for Python callers, too."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value, kind = getattr(self, field.name), _plain_type(hints[field.name])
+            if value is None and field.default is None:
+                continue
+            if "choices" in field.metadata and value not in field.metadata["choices"]:
+                raise UserError(
+                    f"--{field.name} must be one of {', '.join(field.metadata['choices'])}. Received: {value!r}"
+                )
+            if kind in (int, float):
+                limits = {end: field.metadata.get(end) for end in ("low", "high")}
+                check_number(f"--{field.name}", value, whole=kind is int, **limits)
 
 
 def define(config_class: type) -> flags.FlagValues:
@@ -188,27 +208,23 @@ def run_command(
         takes_arguments: whether arguments that are no flags are allowed.
         needs_tensorflow: whether to import it first, without its lines about the machine.
 
-    A `UserError` is printed in one line and ends with exit code 2.
+    It ends as `keras_mtl.ending` says: a `UserError` is printed in one line, with exit code 2.
     """
-    arguments = sys.argv[1:]
-    if any(argument in HELP for argument in arguments):
-        print(help_text(config_class, usage))
-        sys.exit(0)
-    try:
+
+    def command() -> int | None:
+        arguments = sys.argv[1:]
+        if any(argument in HELP for argument in arguments):
+            print(help_text(config_class, usage))
+            return 0
         config, rest = parse(config_class, arguments)
         if rest and not takes_arguments:
             raise UserError(f"Unexpected argument {rest[0]!r}: flags are written --name=value (see --help)")
         if needs_tensorflow:
             check_backend()
             import_tensorflow()
-        code = main(config, rest) if takes_arguments else main(config)
-    except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(code or 0)
+        return main(config, rest) if takes_arguments else main(config)
+
+    ending.run(command)
 
 
 def _with_flagfiles(arguments: Sequence[str], inside: tuple[str, ...] = ()) -> list[str]:
@@ -256,7 +272,7 @@ def _is_comment(line: str) -> bool:
 def _line(argument: str) -> str:
     """An argument as a flagfile's line: a JSON text where it would be more than a line, or lose blanks at its end."""
     is_plain = argument == argument.strip() and argument.isprintable()
-    return argument if is_plain else json.dumps(argument)
+    return argument if is_plain else json_text(argument)
 
 
 class _WholeParser(flags.IntegerParser):

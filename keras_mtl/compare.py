@@ -6,7 +6,8 @@
   python -m keras_mtl.compare --weightings=ew,uw,pcgrad,cagrad:c=0.4    one multitask net a way of balancing
 
 A comparison that was stopped goes on with the same command; nets that are trained stay. What comes of it is in
-runs/<name>/<budget>/: table.md, table.csv, table.json, report.html and logs/ for TensorBoard.
+runs/<name>/<budget>/, with -tuned<trials> and -clean behind it where they are: table.md, table.csv, table.json,
+report.html and logs/ for TensorBoard.
 """
 
 from __future__ import annotations

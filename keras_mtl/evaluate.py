@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_mtl.cli import flag, run_command
+from keras_mtl.cli import Settings, flag, run_command
 from keras_mtl.values import SEEDS
 
 WHAT, HOW = "What to score", "Intervals and speed"
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(Settings):
     """The flags of `keras_mtl.evaluate`."""
 
     run: str = flag("", "The run folder, for instance runs/faces.", WHAT, path=True)

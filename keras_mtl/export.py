@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_mtl.cli import flag, run_command
+from keras_mtl.cli import Settings, flag, run_command
 from keras_mtl.evaluation.conformal import LEVEL
 from keras_mtl.serving.formats import FORMATS
 
@@ -18,7 +18,7 @@ WHAT, HOW, OTHERS = "What to export, and where to", "How it computes", "Other fo
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(Settings):
     """The flags of `keras_mtl.export`."""
 
     run: str = flag("", "The run folder, for instance runs/faces.", WHAT, path=True)

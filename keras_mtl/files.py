@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import stat
 import tempfile
 import zlib
@@ -17,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
-from keras_mtl.scratch import move, scratch, sync
+from keras_mtl.scratch import is_passing, move, scratch, sync
+from keras_mtl.values import without_nan
 
 LONGEST = 160
 """Bytes that `short_name` leaves: file systems take 255, and suffixes want some of them."""
@@ -56,6 +58,36 @@ def without_pattern(folder: str | pathlib.Path) -> Iterator[str]:
         link = os.path.join(place, "link")
         os.symlink(folder, link)
         yield link
+
+
+@contextlib.contextmanager
+def renewing(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder beside `folder` to write what belongs together to; all of it takes its place at once.
+
+    Other files and folders that lie in `folder` stay there.
+
+    Example:
+        >>> with renewing("runs/a/epochs") as beside:  # doctest: +SKIP
+        ...     (beside / "table.md").write_text("...")
+        ...     (beside / "table.json").write_text("{}")
+    """
+    folder = pathlib.Path(folder)
+    with replacing(folder) as beside:
+        beside.mkdir()
+        yield beside
+        for old in folder.iterdir() if folder.is_dir() else ():
+            new = beside / old.name
+            if new.exists() or is_passing(old.name):
+                continue
+            if old.is_dir() and not old.is_symlink():
+                shutil.copytree(old, new, symlinks=True)
+            else:
+                shutil.copy2(old, new, follow_symlinks=False)
+
+
+def content_hash(data: bytes) -> str:
+    """A hash of a file's bytes, which a second file bears to say which first one it was written with."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def printable(name: str) -> str:
@@ -135,10 +167,18 @@ def visible_files(folder: str | pathlib.Path, recursive: bool = True) -> list[st
     return sorted(found)
 
 
+def json_text(value: object, **options: Any) -> str:
+    """`json.dumps` of plain data, the only one in this package: JSON has no NaN and no infinity, they become null.
+
+    Whoever writes a figure that may be undefined says the reason beside it.
+    """
+    return json.dumps(without_nan(value), allow_nan=False, **options)
+
+
 def write_json(path: str | pathlib.Path, value: object) -> None:
-    """Writes `value` as indented JSON, whole or not at all."""
+    """Writes `value` as indented JSON, whole or not at all; see `json_text`."""
     with replacing(path) as beside:
-        beside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        beside.write_text(json_text(value, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | pathlib.Path):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_mtl.cli import flag, run_command
+from keras_mtl.cli import Settings, flag, run_command
 from keras_mtl.serving.backends import AUTO, BACKENDS
 from keras_mtl.serving.reading import FACES
 from keras_mtl.serving.results import FORMATS
@@ -24,7 +24,7 @@ MODEL, PHOTOS, OUTPUT, CROPS = "Model", "Photos", "Output", "Faces"
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(Settings):
     """The flags of `keras_mtl.predict`."""
 
     model: str = flag(

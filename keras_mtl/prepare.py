@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_mtl.cli import flag, run_command
+from keras_mtl.cli import Settings, flag, run_command
 
 WHAT, FACES, OUTPUT = "What to prepare", "Faces", "Output"
 
 
 @dataclasses.dataclass(frozen=True)
-class PrepareConfig:
+class PrepareConfig(Settings):
     """The flags of `keras_mtl.prepare`."""
 
     sources: tuple[str, ...] = flag((), "Images with labels, in the form of keras_mtl.train's --sources.", WHAT)

@@ -13,14 +13,14 @@ from __future__ import annotations
 import dataclasses
 import shlex
 
-from keras_mtl.cli import flag, run_command
+from keras_mtl.cli import Settings, flag, run_command
 from keras_mtl.values import SEEDS
 
 WHAT, TRAINING, DATA, RUN = "What to cut", "Retraining", "Data, where not as in --run", "Run folder"
 
 
 @dataclasses.dataclass(frozen=True)
-class PruneConfig:
+class PruneConfig(Settings):
     """The flags of `keras_mtl.prune`."""
 
     run: str = flag("", "The trained net: a run folder, for instance runs/mtl, or a .keras file.", WHAT, path=True)

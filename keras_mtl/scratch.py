@@ -59,7 +59,12 @@ def _sweep(folder: pathlib.Path) -> None:
 
 def is_unused(folder: str | pathlib.Path) -> bool:
     """Whether a folder holds nothing but what a killed command left behind."""
-    return all(name.startswith((_SCRATCH, LOCK)) for name in os.listdir(folder))
+    return all(map(is_passing, os.listdir(folder)))
+
+
+def is_passing(name: str) -> bool:
+    """Whether a file or folder of this name goes with the command that makes it: a lock, or what is half made."""
+    return name.startswith((_SCRATCH, LOCK))
 
 
 def sync(path: pathlib.Path) -> None:

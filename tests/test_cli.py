@@ -17,6 +17,7 @@ from keras_mtl.serving.server.config import ServeConfig
 from keras_mtl.tasks import select_tasks
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.values import LARGEST
 
 
 def test_flags_become_a_config():
@@ -46,7 +47,7 @@ def _any_value(field):
     if "int" in kind:
         return st.integers(low or 0, high) | (st.none() if "None" in kind else st.nothing())
     if "float" in kind:
-        return st.floats(low or 0, high, allow_infinity=False)
+        return st.floats(low or 0, LARGEST if high is None else high)
     return TEXT.filter(lambda text: not text.startswith("~")) if "path" in limits else TEXT
 
 

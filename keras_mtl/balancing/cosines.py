@@ -34,8 +34,8 @@ class Cosines(NamedTuple):
 def as_double(gramian: tf.Tensor) -> tf.Tensor:
     """A Gramian in float64, symmetric to the last digit.
 
-    All zeros where an entry is not finite, for eigenvalues of it would be an error: the gradients overflowed, and the
-    step, which loss scaling leaves out, is not finite with any weights.
+    All zeros where an entry is not finite, for eigenvalues of it would be an error: the gradients, or their squares,
+    overflowed, and the step's weights are NaN whatever is made of it.
     """
     gramian = tf.cast(gramian, tf.float64)
     gramian = (gramian + tf.transpose(gramian)) / 2.0

@@ -37,7 +37,7 @@ class NashMtl(Weighting):
         self.max_norm = max_norm
         self.update_weights_every = update_weights_every
         self.check(
-            max_norm >= 0 and update_weights_every >= 1 and update_weights_every == int(update_weights_every),
+            max_norm >= 0 and update_weights_every >= 1 and update_weights_every % 1 == 0,
             "a max_norm of 0 or more and an update_weights_every of 1, 2, …",
         )
 

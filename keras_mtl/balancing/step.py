@@ -327,8 +327,13 @@ class BalancedStep:
         return outputs, result | self._weigh_own(dict(zip(map(id, rest), own, strict=True)), losses, weights)
 
     def _choice(self, losses, inner=None) -> tf.Tensor:
-        """The weights, remembered for whoever wants to show them."""
+        """The weights, remembered for whoever wants to show them; NaN where inner products are not finite.
+
+        Of those no method can make anything, and what it gives instead would be a step that only seems to be one.
+        """
         weights = tf.stop_gradient(self.weighting.weights(tf.stop_gradient(losses), inner))
+        if inner is not None:
+            weights = tf.where(tf.reduce_all(tf.math.is_finite(inner)), weights, np.nan)
         self.chosen.assign(weights)
         return weights
 

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.errors import UserError
+from keras_mtl.values import check_number
 
 
 class Weighting:
@@ -119,6 +120,12 @@ class Weighting:
         return tuple(inspect.signature(cls.__init__).parameters)[1:]
 
     def check(self, right: bool, expected: str) -> None:
-        """Raises UserError with the settings as received where they are not right."""
+        """Raises UserError with the settings as received where they are not right; finite numbers they must be anyway.
+
+        To be called in `__init__` once all settings are there.
+        """
         if not right:
             raise UserError(f"Weighting {self.name!r} needs {expected}. Received: {self.get_config()}")
+        for name, value in self.get_config().items():
+            for number in value if isinstance(value, tuple) else (value,):
+                check_number(f"Weighting {self.name!r}: {name}", number)

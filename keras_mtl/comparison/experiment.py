@@ -14,10 +14,11 @@ from keras_mtl.comparison.cells import CELLS, Cell, Lengths, rows
 from keras_mtl.comparison.colours import run_groups, tensorboard_link
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.costs import measure_costs
-from keras_mtl.comparison.plan import plan_grids
+from keras_mtl.comparison.figures import Figures
+from keras_mtl.comparison.plan import plan_grid
 from keras_mtl.comparison.report.write import write_report
 from keras_mtl.comparison.results import Results
-from keras_mtl.comparison.runner import train_cells
+from keras_mtl.comparison.runner import has_ended, train_cells
 from keras_mtl.comparison.table import Table, build_table
 from keras_mtl.comparison.table_files import as_text, write_table
 from keras_mtl.comparison.table_text import grid_text
@@ -25,11 +26,11 @@ from keras_mtl.comparison.tensorboard import write_overview
 from keras_mtl.comparison.tuning import check_search, plan_trials, plan_tuned, tuning_of
 from keras_mtl.comparison.verdicts import margins_of
 from keras_mtl.data.batches import TrainingBatches
-from keras_mtl.data.clean import AS_GIVEN, splits_note
+from keras_mtl.data.clean import splits_note
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.evaluate import evaluate_run
-from keras_mtl.files import read_json, replacing, write_json
+from keras_mtl.files import read_json, renewing, replacing, write_json
 from keras_mtl.locks import only_writer
 from keras_mtl.models.cost import Cost
 from keras_mtl.scratch import is_unused
@@ -82,7 +83,7 @@ def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path
     target = folder / "-".join([config.budget, *_kinds(config)])
     trials = plan_trials(config, lengths)
     if config.plan:
-        _check_trained(trials)
+        _check_trained(trials, may_diverge=True)
         tuning = tuning_of(config, trials)
         return _plan(Results(config, plan_tuned(config, lengths, tuning), split, tasks, tuning), tell)
     # First, and by it the folder is known again: flags.txt has a run folder too.
@@ -91,10 +92,8 @@ def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path
         beside.write_text(cli.to_flags(config), encoding="utf-8")
     if trials:
         tell(f"Tuning: {config.trials} trials of {len(trials) // config.trials} methods")
-        train_cells(trials, config.jobs, folder / OUTPUT, tell)
+        train_cells(trials, config.jobs, folder / OUTPUT, tell, may_diverge=True)
     tuning = tuning_of(config, trials)
-    if tuning:
-        write_json(target / "trials.json", tuning.to_dict())
     cells = plan_tuned(config, lengths, tuning)
     train_cells(cells, config.jobs, folder / OUTPUT, tell)
     for cell in cells:
@@ -104,9 +103,12 @@ def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path
     results = Results(config, cells, split, tasks, tuning)
     table = build_table(results)
     costs = _costs(results, folder / "costs.json", tell)
-    write_table(table, results, costs, target)
-    write_overview(results, table, target)
-    write_report(results, table, costs, target / "report.html")
+    with renewing(target) as beside:
+        if tuning:
+            write_json(beside / "trials.json", tuning.to_dict())
+        write_table(table, results, costs, beside)
+        write_overview(results, table, beside)
+        write_report(results, table, costs, beside / "report.html")
     tell(as_text(table, results, costs))
     tell(f"\nWritten to {target}: report.html, table.md, table.csv, table.json, and logs/ for TensorBoard:")
     link = tensorboard_link(groups=run_groups(results.rows))
@@ -132,14 +134,14 @@ def _plan(results: Results, tell: Callable[[str], None]) -> Table:
     _check_trained(results.cells)
     for cell in results.cells:
         _evaluate(cell, results.split, results.config, tell)
-    for grid in plan_grids(results):
-        tell(grid_text(grid))
-    return build_table(results)
+    figures = Figures(results)
+    tell(grid_text(plan_grid(results, figures)))
+    return build_table(results, figures)
 
 
-def _check_trained(cells: Sequence[Cell]) -> None:
+def _check_trained(cells: Sequence[Cell], may_diverge: bool = False) -> None:
     """Raises UserError where --plan has nets to reckon with that are not trained."""
-    missing = sum(not cell.run.finished for cell in cells)
+    missing = sum(not has_ended(cell, may_diverge) for cell in cells)
     if missing:
         raise UserError(
             f"--plan reckons with nets that are trained, and {missing} of {len(cells)} are not: run the same "
@@ -178,16 +180,8 @@ def _labelled(batches: TrainingBatches, task: str) -> float:
 def _evaluate(cell: Cell, split: str, config: CompareConfig, tell: Callable[[str], None]) -> None:
     """Scores a cell on a split, where that was not done since its training."""
     run = cell.run
-    path = run.predictions_path / f"{split}.csv"
-    known = read_json(run.metrics_path).get(split)
-    # Figures of before there were clusters of images are reckoned anew.
-    is_done = (
-        bool(known)
-        and "clusters" in known
-        and path.exists()
-        and known.get("splits", AS_GIVEN) == splits_note(config.clean)
-    )
-    if not is_done or path.stat().st_mtime < run.model_path.stat().st_mtime:
+    known = run.scored(split)
+    if known is None or known["splits"] != splits_note(config.clean):
         tell(f"Scoring {cell.config.name} on {split}")
         # The intervals of a single net are not what the table shows: a few resamples are enough here.
         evaluate_run(

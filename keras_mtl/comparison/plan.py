@@ -18,7 +18,7 @@ TIMES_IMAGES = (1, 2, 4)
 POWER = 0.8
 
 
-def plan_grids(results: Results) -> list[Grid]:
+def plan_grid(results: Results, figures: Figures) -> Grid:
     """For each difference that --plan names, the seeds that show it with four chances in five.
 
     Raises:
@@ -27,7 +27,7 @@ def plan_grids(results: Results) -> list[Grid]:
     wanted = amounts_of("--plan", results.config.plan, results.tasks)
     if len(results.seeds) < 2:
         raise UserError("--plan needs a pilot of 2 seeds or more, which tell how much nets differ by their seed")
-    pairs = compared_pairs(Figures(results))
+    pairs = compared_pairs(figures)
     alone = sorted(set(wanted) - {pair.task for pair in pairs})
     if alone:
         raise UserError(f"--plan names {alone[0]!r}, of which the comparison has no net beside a single one")
@@ -55,7 +55,7 @@ def plan_grids(results: Results) -> list[Grid]:
         "of a single seed's difference more images would not lower."
     )
     head = ("Net", "Figure", "Difference", "Owed to seeds", *images)
-    return [Grid("Seeds that it takes", [head, *rows], tuple(range(2, len(head))), below)]
+    return Grid("Seeds that it takes", [head, *rows], tuple(range(2, len(head))), below)
 
 
 def needed_seeds(variances: Variances, difference: float, level: float, times: float = 1.0) -> int | None:

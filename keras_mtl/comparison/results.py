@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -68,9 +69,15 @@ class Results:
     def training(self, row: Row, seed: int) -> dict:
         """The entry `training` of a cell's metrics.json: `history` (one dict an epoch), `best`, `best_epoch`, …
 
+        A figure of the history that was not finite is NaN.
+
         Older runs of one task have no loss of the task's own, only the whole, which is weighted: it is added here.
         """
         training = read_json(self.cell(row, seed).run.metrics_path)["training"]
+        training["history"] = [
+            {name: math.nan if figure is None else figure for name, figure in figures.items()}
+            for figures in training["history"]
+        ]
         if row.task is not None:
             weight = self._loss_weight(row, seed)
             for figures in training["history"]:

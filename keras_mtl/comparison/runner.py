@@ -19,7 +19,14 @@ from keras_mtl.errors import UserError
 POLL_SECONDS = 0.2
 
 
-def train_cells(cells: Sequence[Cell], jobs: int, output: pathlib.Path, tell: Callable[[str], None] = print) -> None:
+def train_cells(
+    cells: Sequence[Cell],
+    jobs: int,
+    output: pathlib.Path,
+    tell: Callable[[str], None] = print,
+    *,
+    may_diverge: bool = False,
+) -> None:
     """Trains every cell that is not finished; one that was stopped goes on where it was.
 
     Each runs `keras_mtl.train` in a process, which gets its share of the cores. A cell that starts from another's
@@ -30,13 +37,14 @@ def train_cells(cells: Sequence[Cell], jobs: int, output: pathlib.Path, tell: Ca
         jobs: how many are trained at once.
         output: the folder for what the processes print, one file a cell.
         tell: takes a line for each start and end.
+        may_diverge: whether a training that diverged is an answer as well, as in a search, and no failure.
 
     Raises:
         UserError: a cell's folder holds another training, or a cell failed.
     """
     for cell in cells:
         cell.run.check(cell.config)
-    waiting = [cell for cell in cells if not cell.run.finished]
+    waiting = [cell for cell in cells if not has_ended(cell, may_diverge)]
     done = len(cells) - len(waiting)
     if done:
         tell(f"{done} of {len(cells)} nets are trained already")
@@ -48,10 +56,13 @@ def train_cells(cells: Sequence[Cell], jobs: int, output: pathlib.Path, tell: Ca
                 if not job.ended():
                     continue
                 del running[name]
-                job.check()
+                is_lost = may_diverge and job.run.diverged
+                if not is_lost:
+                    job.check()
                 job.write_memory()
                 done += 1
-                tell(f"[{done}/{len(cells)}] {name}: trained in {time.monotonic() - job.started:.0f} s")
+                how = "diverged after" if is_lost else "trained in"
+                tell(f"[{done}/{len(cells)}] {name}: {how} {time.monotonic() - job.started:.0f} s")
             unfinished = {str(cell.config.run_path) for cell in waiting} | {job.path for job in running.values()}
             ready = [cell for cell in waiting if cell.config.prune_from not in unfinished]
             for cell in ready[: jobs - len(running)]:
@@ -63,6 +74,11 @@ def train_cells(cells: Sequence[Cell], jobs: int, output: pathlib.Path, tell: Ca
             job.process.terminate()
         for job in running.values():
             job.process.wait()
+
+
+def has_ended(cell: Cell, may_diverge: bool) -> bool:
+    """Whether a cell has come to its end, or, where that is an answer, has diverged."""
+    return cell.run.finished or (may_diverge and cell.run.diverged is not None)
 
 
 class _Job:

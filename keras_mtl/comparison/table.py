@@ -64,13 +64,17 @@ class Table:
         return next((found for found in self.differences if (found.row, found.task) == (row, task)), None)
 
 
-def build_table(results: Results) -> Table:
+def build_table(results: Results, figures: Figures | None = None) -> Table:
     """Scores every net of a finished comparison on the same seeds and images.
+
+    Args:
+        results: the comparison.
+        figures: its `Figures`, where they are there already.
 
     Raises:
         UserError: two nets were scored on different images or labels of a task.
     """
-    figures, confidence = Figures(results), results.config.confidence
+    figures, confidence = figures or Figures(results), results.config.confidence
     entries = [
         Entry(
             row,

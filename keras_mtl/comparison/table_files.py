@@ -16,8 +16,10 @@ from keras_mtl.comparison.table import Table
 from keras_mtl.comparison.table_text import as_markdown, as_text
 from keras_mtl.comparison.verdicts import Difference
 from keras_mtl.evaluation.metrics import Metric, main_metric, metrics_for
+from keras_mtl.evaluation.scoring import figure
 from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.files import replacing, write_json
+from keras_mtl.values import without_nan
 
 if TYPE_CHECKING:
     from keras_mtl.models.cost import Cost
@@ -84,38 +86,44 @@ def as_csv(table: Table, results: Results) -> str:
 
 def as_dict(table: Table, results: Results, costs: Mapping[str, Cost] | None = None) -> dict:
     """Everything as plain data for JSON, with None for NaN; shares are 0 to 1."""
-    return _plain(
-        {
-            "split": results.split,
-            "seeds": results.seeds,
-            "drawn": results.drawn,
-            "notes": table.notes,
-            "tasks": {
-                name: {**task.to_dict(), "main_metric": main_metric(task).name} for name, task in results.tasks.items()
-            },
-            "rows": [{"key": row.key, **dataclasses.asdict(row)} for row in results.rows],
-            "entries": [
-                {
-                    "row": entry.row.key,
-                    "task": entry.task,
-                    "images": entry.images,
-                    "metrics": {
-                        name: {**estimate.to_dict(), "by_seed": entry.by_seed[name]}
-                        for name, estimate in entry.estimates.items()
-                    },
-                }
-                for entry in table.entries
-            ],
-            "differences": _differences_list(table.differences),
-            "parts": [
-                {"of": part.of, "owed_to": part.owed_to, **_differences_list([part.difference])[0]}
-                for part in table.parts
-            ],
-            **({"methods": _methods_dict(table.methods)} if table.methods else {}),
-            **({"tuning": results.tuning.to_dict()} if results.tuning else {}),
-            "costs": None if costs is None else {key: dataclasses.asdict(cost) for key, cost in costs.items()},
-            "config": dataclasses.asdict(results.config),
-        }
+    return without_nan(
+        _plain(
+            {
+                "split": results.split,
+                "seeds": results.seeds,
+                "drawn": results.drawn,
+                "notes": table.notes,
+                "tasks": {
+                    name: {**task.to_dict(), "main_metric": main_metric(task).name}
+                    for name, task in results.tasks.items()
+                },
+                "rows": [{"key": row.key, **dataclasses.asdict(row)} for row in results.rows],
+                "entries": [
+                    {
+                        "row": entry.row.key,
+                        "task": entry.task,
+                        "images": entry.images,
+                        "metrics": {
+                            name: {
+                                **figure(estimate, metrics_for(results.tasks[entry.task])[name]),
+                                "by_seed": entry.by_seed[name],
+                            }
+                            for name, estimate in entry.estimates.items()
+                        },
+                    }
+                    for entry in table.entries
+                ],
+                "differences": _differences_list(table.differences),
+                "parts": [
+                    {"of": part.of, "owed_to": part.owed_to, **_differences_list([part.difference])[0]}
+                    for part in table.parts
+                ],
+                **({"methods": _methods_dict(table.methods)} if table.methods else {}),
+                **({"tuning": results.tuning.to_dict()} if results.tuning else {}),
+                "costs": None if costs is None else {key: dataclasses.asdict(cost) for key, cost in costs.items()},
+                "config": dataclasses.asdict(results.config),
+            }
+        )
     )
 
 
@@ -167,11 +175,9 @@ def _is_known(value: object) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """The value with dataclasses as dicts, keys as text, and None for NaN."""
+    """The value with dataclasses in it as dicts."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(dataclasses.asdict(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    return value if _is_known(value) else None
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value

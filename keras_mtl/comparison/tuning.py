@@ -14,7 +14,7 @@ from keras_mtl.comparison.weightings import expand, with_weighting
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_json, short_name
 from keras_mtl.training.config import Config
-from keras_mtl.values import SEEDS
+from keras_mtl.values import SEEDS, rank, without_nan
 
 SCORE = "val_skill"
 LEARNING_RATE_FACTOR = 4.0
@@ -40,7 +40,7 @@ class Search:
 
     Attributes:
         cells: one for each trial, the first with the defaults.
-        scores: each trial's best validation skill; NaN where its training has come to none.
+        scores: each trial's best validation skill; NaN where its training has diverged, or come to none.
     """
 
     cells: list[Cell]
@@ -48,8 +48,14 @@ class Search:
 
     @property
     def chosen(self) -> int:
-        """The number of the best trial; of equal ones the first."""
-        return max(range(len(self.scores)), key=lambda number: _or_least(self.scores[number]))
+        """The number of the best trial; of equal ones the first. Raises UserError where none has a score."""
+        best = max(range(len(self.scores)), key=lambda number: rank(self.scores[number]))
+        if math.isinf(rank(self.scores[best])):
+            raise UserError(
+                f"All {len(self.scores)} trials of {self.cells[0].row.title} diverged, or came to no {SCORE}: choose "
+                "another --name with a lower --learning_rate"
+            )
+        return best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +78,7 @@ class Tuning:
                         "cell": cell.config.name,
                         "learning_rate": cell.config.learning_rate,
                         "loss_weights": loss_weights_of(cell.config) if cell.row.task is None else {},
-                        "score": None if math.isnan(score) else score,
+                        "score": without_nan(score),
                     }
                     for cell, score in zip(search.cells, search.scores, strict=True)
                 ],
@@ -185,11 +191,9 @@ def _rounded(number: float) -> float:
 
 
 def _score(cell: Cell) -> float:
-    training = read_json(cell.run.metrics_path)["training"]
+    training = read_json(cell.run.metrics_path).get("training")
+    if training is None:  # It diverged: what it had come to before is not what its settings lead to.
+        return math.nan
     if training["best_by"] != SCORE:
         raise UserError(f"{cell.run.path} was judged by {training['best_by']}, but --trials compares by {SCORE}")
     return math.nan if training["best"] is None else float(training["best"])
-
-
-def _or_least(score: float) -> float:
-    return -math.inf if math.isnan(score) else score

@@ -8,6 +8,7 @@ import math
 import tensorflow as tf
 
 from keras_mtl.errors import UserError
+from keras_mtl.values import check_number
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and OpenCV make grey
 
@@ -51,11 +52,8 @@ class Augmentation:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            most = math.inf if field.name in ("scale", "rotation", "contrast", "colour") else 1.0
-            if not 0 <= value <= most:
-                expected = "0 or more" if most == math.inf else "from 0 to 1"
-                raise UserError(f"Augmentation {field.name} must be {expected}. Received: {field.name}={value}")
+            most = None if field.name in ("scale", "rotation", "contrast", "colour") else 1.0
+            check_number(f"Augmentation {field.name}", getattr(self, field.name), low=0.0, high=most)
 
     @staticmethod
     def named(name: str) -> Augmentation | None:

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import io
 import pathlib
 from collections.abc import Iterable, Mapping
 
 from keras_mtl.data.source import Records, digest
 from keras_mtl.errors import UserError
-from keras_mtl.files import printable, read_bytes, read_json, write_csv, write_json
+from keras_mtl.files import content_hash, printable, read_bytes, read_json, renewing, write_csv, write_json
 
 LEDGER, FACTS = "removed.csv", "clean.json"
 SIDES = ("test", "train")
@@ -144,20 +143,12 @@ def write_clean(
     seen: Mapping[str, Mapping[str, str]],
     validation_fraction: float | None = None,
 ) -> None:
-    """Writes the ledger and what the audit saw.
-
-    The facts of before go first and the new ones come last: a clean split counts where there are facts, and they are
-    the ledger's beside them.
-    """
-    folder = pathlib.Path(folder)
-    (folder / FACTS).unlink(missing_ok=True)
-    write_csv(folder / LEDGER, [field.name for field in dataclasses.fields(Removed)], map(dataclasses.astuple, removed))
-    facts = {"side": side, "validation_fraction": validation_fraction, "seen": seen}
-    write_json(folder / FACTS, {**facts, "ledger": _hash((folder / LEDGER).read_bytes())})
-
-
-def _hash(ledger: bytes) -> str:
-    return hashlib.sha256(ledger).hexdigest()[:32]
+    """Writes the ledger and what the audit saw, both at once; each is of the other's audit."""
+    with renewing(folder) as beside:
+        columns = [field.name for field in dataclasses.fields(Removed)]
+        write_csv(beside / LEDGER, columns, map(dataclasses.astuple, removed))
+        facts = {"side": side, "validation_fraction": validation_fraction, "seen": seen}
+        write_json(beside / FACTS, {**facts, "ledger": content_hash(read_bytes(beside / LEDGER))})
 
 
 def _rows(ledger: bytes) -> list[Removed]:
@@ -192,7 +183,7 @@ def read_clean(folder: str | pathlib.Path) -> Clean | None:
             facts["seen"],
             facts.get("validation_fraction"),
         )
-        torn = facts.get("ledger") not in (None, _hash(ledger))
+        torn = facts.get("ledger") not in (None, content_hash(ledger))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"--clean must be a folder that keras_mtl.audit --write_clean wrote, with {FACTS} and {LEDGER}. "

@@ -15,6 +15,7 @@ from keras_mtl.data.clusters import find_clusters
 from keras_mtl.data.sides import Sides
 from keras_mtl.data.source import SPLITS, Bad, Records, Source, digest
 from keras_mtl.errors import UserError
+from keras_mtl.values import check_number
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +82,13 @@ def load_split(
         One `SplitData` for each source that has the split, in the order of `sources`; and the quarantined records.
 
     Raises:
-        UserError: no source has the split, one has nothing in it, or too much of it is bad.
+        UserError: no source has the split, one has nothing in it, or too much of it is bad; a share out of range.
     """
     if split not in SPLITS:
         raise UserError(f"split must be one of {', '.join(SPLITS)}. Received: {split!r}")
     if not 0 <= validation_fraction < 1:
         raise UserError(f"validation_fraction must be from 0 to below 1. Received: {validation_fraction}")
+    check_number("max_bad_share", max_bad_share, low=0.0, high=1.0)
     sides = Sides(sources, validation_fraction, clean)
     found = [(source, sides.records(source, split)) for source in sources]
     parts = [(source, records) for source, records in found if records is not None]

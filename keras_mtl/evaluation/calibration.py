@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_mtl.evaluation.calibration_error import BINS, bin_of
 from keras_mtl.evaluation.metrics import SMALLEST_PROBABILITY
+from keras_mtl.values import check_finite
 
 # Temperatures outside of 1/20 to 20 mean that a net is always right or knows nothing: no finite one is best then.
 LOG_BOUND = float(np.log(20))
@@ -49,7 +50,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS)
         bins: how many, of equal width between 0 and 1.
 
     Raises:
-        ValueError: no image, lengths that differ, or no bin.
+        ValueError: no image, lengths that differ, no bin, or probabilities that are not finite.
     """
     _check(labels, probabilities)
     if bins < 1:
@@ -95,7 +96,7 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         probabilities: float [N, K], rows summing to 1.
 
     Raises:
-        ValueError: no image, or lengths that differ.
+        ValueError: no image, lengths that differ, or probabilities that are not finite.
     """
     from scipy.optimize import minimize_scalar
 
@@ -117,6 +118,7 @@ def _log(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _check(labels: np.ndarray, probabilities: np.ndarray) -> None:
+    check_finite({"probability": probabilities}, "What is calibrated")
     if not len(labels) or len(labels) != len(probabilities):
         raise ValueError(
             f"Needs one row of probabilities for each label: got {len(labels)} labels, {len(probabilities)} rows"

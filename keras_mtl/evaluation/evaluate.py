@@ -60,8 +60,9 @@ def evaluate_run(
     Returns:
         The split's entry: `images`, `clusters` (how many there are of these: of one person or one photo),
         `quarantined`, `splits` ("as given" or "clean: ..."), `sources`, `drawn` (those of them that are drawn, not
-        photos), `confidence`, `resamples`, and `tasks` by name, each with `kind`, `images` (labelled ones) and
-        `metrics` {name: {value, low, high, undefined}}; `by_source` where several sources label the task; `by_group`
+        photos), `confidence`, `resamples`, `of` (hashes of the model and the predictions), and `tasks` by name, each
+        with `kind`, `images` (labelled ones) and `metrics` {name: {value, low, high, undefined}}, where a value that is
+        undefined is None and has a `reason`; `by_source` where several sources label the task; `by_group`
         {kind of group: {group: the same, of the task's main metric}} where groups are known.
 
     Raises:
@@ -90,8 +91,7 @@ def evaluate_run(
     with only_writer(folder.path, folder.predictions_path.name, wait=True):  # So that all is of one evaluation.
         write_predictions(frame, folder.predictions_path / f"{split}.csv")
         _add_to_quarantine(folder, bad)
-        before = read_json(folder.metrics_path).get(split) if folder.metrics_path.exists() else None
-        folder.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **result}})
+        result = folder.keep_score(split, result)
     tell(report(result, model.tasks, run=str(run), split=split))
     return result
 
@@ -126,7 +126,8 @@ def evaluate_model(
         split, batch_size, resamples, confidence, seed: as for `evaluate_run`.
 
     Returns:
-        The split's entry as `evaluate_run` returns it, the predictions as `predict_split` does, and the bad records.
+        The split's entry as `evaluate_run` returns it but for `of`, the predictions as `predict_split` does, and the
+        bad records.
 
     Raises:
         UserError: as `evaluate_run`.

@@ -33,6 +33,7 @@ class Metric:
         unit: "share" (0 to 1, shown in percent), "label" (the task's own unit), "ranks", or "" for a bare number.
         meaning: one line for a reader of the table.
         limits: between which every value lies; by default 0 to 1 for a share, and 0 or more where lower is better.
+        needs: what it is undefined without.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     unit: str = ""
     meaning: str = ""
     limits: tuple[float, float] | None = None
+    needs: str = "a labelled image"
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -182,6 +184,7 @@ def _brier_score(task: Task) -> Metric:
 
 
 _CALIBRATION = "root mean squared gap between confidence and accuracy, debiased; below 0: no more than chance makes"
+_TWO_CLASSES = "labels of two classes"
 _NAMED = ("binary", "multiclass", "ordinal")
 
 METRICS: list[Metric | Callable[[Task], Metric]] = [
@@ -192,12 +195,24 @@ METRICS: list[Metric | Callable[[Task], Metric]] = [
     Metric("mae", ("ordinal",), _mean_of(_rank_error), "lower", "ranks", "mean distance between ranks"),
     Metric("accuracy", _NAMED, _mean_of(lambda y, p: p.argmax(-1) == y), "higher", "share", "predicted rightly"),
     Metric("within_1", ("ordinal",), _mean_of(lambda y, p: _rank_error(y, p) <= 1), "higher", "share", "one rank off"),
-    Metric("balanced_accuracy", _NAMED[:2], _balanced_accuracy, "higher", "share", "mean recall of the classes"),
-    Metric("roc_auc", ("binary",), _roc_auc, "higher", "", "area under the ROC curve; 0.5 is chance", (0, 1)),
-    Metric("f1", ("binary",), _f1, "higher", "", "F1 of the second class", (0, 1)),
+    Metric(
+        *("balanced_accuracy", _NAMED[:2], _balanced_accuracy, "higher", "share", "mean recall of the classes"),
+        needs=_TWO_CLASSES,
+    ),
+    Metric(
+        *("roc_auc", ("binary",), _roc_auc, "higher", "", "area under the ROC curve; 0.5 is chance", (0, 1)),
+        needs=_TWO_CLASSES,
+    ),
+    Metric(
+        *("f1", ("binary",), _f1, "higher", "", "F1 of the second class", (0, 1)),
+        needs="a label or a prediction of the second class",
+    ),
     Metric("macro_f1", ("multiclass",), _macro_f1, "higher", "", "mean of the classes' F1", (0, 1)),
     Metric("log_loss", _NAMED[:2], _mean_of(_negative_log_probability), "lower", "", "mean -log(probability of label)"),
     _brier_score,
-    Metric("calibration_error", _NAMED, calibration_error, "lower", "share", _CALIBRATION, (-1, 1)),
+    Metric(
+        *("calibration_error", _NAMED, calibration_error, "lower", "share", _CALIBRATION, (-1, 1)),
+        needs="two images of about the same confidence",
+    ),
 ]
 """An entry is a metric, or a function that makes it from the task where it depends on more than the kind."""

@@ -12,6 +12,7 @@ import pandas as pd
 from keras_mtl.files import printable, replacing
 from keras_mtl.names import check_names
 from keras_mtl.tasks import Task
+from keras_mtl.values import check_finite
 
 if TYPE_CHECKING:
     from keras_mtl.data.splits import SplitData
@@ -63,13 +64,18 @@ def labels_and_predictions(frame: pd.DataFrame, task: Task) -> tuple[np.ndarray,
     Returns:
         For regression float64 [N] and float64 [N], in the task's unit; else class indices int64 [N] and
         probabilities float64 [N, K].
+
+    Raises:
+        UserError: a prediction is not finite, as in a table of before that was refused.
     """
     labelled = frame[frame[task.name].notna()]
+    columns = [f"{task.name}_{name}" for name in task.classes] if task.classes else f"{task.name}_predicted"
+    predicted = labelled[columns].to_numpy(np.float64)
+    check_finite({task.name: predicted}, "A table of predictions")
     if not task.classes:
-        return labelled[task.name].to_numpy(np.float64), labelled[f"{task.name}_predicted"].to_numpy(np.float64)
+        return labelled[task.name].to_numpy(np.float64), predicted
     index = {name: position for position, name in enumerate(task.classes)}
-    labels = np.array([index[str(name)] for name in labelled[task.name]], np.int64)
-    return labels, labelled[[f"{task.name}_{name}" for name in task.classes]].to_numpy(np.float64)
+    return np.array([index[str(name)] for name in labelled[task.name]], np.int64), predicted
 
 
 def clusters_of(frame: pd.DataFrame) -> np.ndarray:
@@ -107,6 +113,7 @@ def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_siz
 
     raw = model.predict(evaluation_batches(part, list(tasks), batch_size), verbose=0)
     decoded = {name: np.asarray(values) for name, values in model.decode(raw).items()}
+    check_finite(decoded, "The model")
     columns: dict[str, object] = {
         "source": [part.source] * len(part.keys),
         "image": [printable(key) for key in part.keys],

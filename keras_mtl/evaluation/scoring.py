@@ -10,7 +10,7 @@ import pandas as pd
 from keras_mtl.evaluation.groups import groups_for, members
 from keras_mtl.evaluation.metrics import Metric, main_metric, metrics_for
 from keras_mtl.evaluation.predictions import clusters_of, labels_and_predictions
-from keras_mtl.evaluation.statistics import bootstrap
+from keras_mtl.evaluation.statistics import Estimate, bootstrap
 from keras_mtl.table import aligned
 from keras_mtl.tasks import Task
 
@@ -100,11 +100,16 @@ def _score_rows(
     if len(labelled):
         labels, predictions = labels_and_predictions(labelled, task)
         clusters = clusters_of(labelled)
-        estimates = bootstrap(
-            metrics or metrics_for(task), labels, predictions, clusters=clusters, **bootstrap_settings
-        )
-        entry["metrics"] = {name: estimate.to_dict() for name, estimate in estimates.items()}
+        known = metrics or metrics_for(task)
+        estimates = bootstrap(known, labels, predictions, clusters=clusters, **bootstrap_settings)
+        entry["metrics"] = {name: figure(estimate, known[name]) for name, estimate in estimates.items()}
     return entry
+
+
+def figure(estimate: Estimate, metric: Metric) -> dict:
+    """An estimate as plain data for JSON; one that is undefined is None, with the `reason` beside it."""
+    plain = estimate.to_dict()
+    return plain if plain["value"] is not None else {**plain, "reason": f"undefined without {metric.needs}"}
 
 
 def readable(value: float | None, metric: Metric, task: Task, with_unit: bool = True) -> str:
@@ -131,8 +136,8 @@ def _row(title: str, task: Task, metric: Metric, part: dict) -> tuple:
 
 def _undefined_note(title: str, metric: Metric, estimate: dict) -> list[str]:
     if estimate["value"] is None:
-        return [f"{title} {metric.name}: undefined for these labels (only one class, or too few?)."]
+        return [f"{title} {metric.name}: undefined without {metric.needs}."]
     if estimate["undefined"]:
-        share = f"{100 * estimate['undefined']:.1f} % of the resamples (only one class drawn, or too few)"
+        share = f"{100 * estimate['undefined']:.1f} % of the resamples, without {metric.needs}"
         return [f"{title} {metric.name}: undefined in {share}; the interval rests on the others."]
     return []

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from keras_mtl.evaluation.metrics import Metric
+from keras_mtl.values import without_nan
 
 # Numbers in one block of resample weights: 1 MiB of float64, which fits a core's cache; 16 MiB take 3 times as long.
 BLOCK = 2**17
@@ -32,7 +33,7 @@ class Estimate:
 
     def to_dict(self) -> dict:
         """As plain data for JSON, with None for NaN."""
-        return {name: None if math.isnan(x) else x for name, x in dataclasses.asdict(self).items()}
+        return without_nan(dataclasses.asdict(self))
 
 
 def number_clusters(clusters: np.ndarray) -> tuple[np.ndarray, int]:

@@ -10,6 +10,7 @@ from keras_mtl.errors import UserError
 from keras_mtl.models.heads import head_of
 from keras_mtl.models.objectives import TaskLoss, known_labels
 from keras_mtl.tasks import Task
+from keras_mtl.values import check_number
 
 
 def losses_by_task(loss, tasks: Mapping[str, Task], outputs: Sequence[str]) -> dict:
@@ -45,12 +46,15 @@ def loss_weights_by_task(loss_weights, losses: Mapping[str, keras.losses.Loss], 
         tasks, outputs: as for `losses_by_task`.
 
     Raises:
-        UserError: a weight of no task, or a list of another length.
+        UserError: a weight of no task or that is no finite number, or a list of another length.
     """
     if isinstance(loss_weights, (int, float)):
         given = dict.fromkeys(losses, loss_weights)
     else:
         given = _named(loss_weights or {}, outputs, "loss_weights", losses)
+    for name, weight in given.items():
+        if weight is not None:
+            check_number(f"loss_weights of {name!r}", weight)
     usual = {name: head_of(tasks[name]).weight if isinstance(losses[name], TaskLoss) else 1.0 for name in losses}
     return {name: float(usual[name] if given.get(name) is None else given[name]) for name in losses}
 

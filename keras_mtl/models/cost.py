@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.errors import UserError
+from keras_mtl.values import without_nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +34,7 @@ class Cost:
 
     def to_dict(self) -> dict:
         """As plain data for JSON, with None for NaN."""
-        plain = dataclasses.asdict(self)
-        plain["training_flops"] = None if math.isnan(self.training_flops) else self.training_flops
-        plain["latency_ms"] = {str(size): value for size, value in self.latency_ms.items()}
-        return plain
+        return without_nan(dataclasses.asdict(self))
 
     @classmethod
     def from_dict(cls, plain: Mapping) -> Cost:

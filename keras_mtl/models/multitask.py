@@ -10,6 +10,7 @@ import keras
 from keras_mtl import tasks as tasks_module
 from keras_mtl.errors import UserError
 from keras_mtl.models.by_task import as_loss, labels_by_task, loss_weights_by_task, losses_by_task, measured_tasks
+from keras_mtl.models.divergence import DivergenceWatch
 from keras_mtl.models.heads import head_of
 from keras_mtl.models.objectives import METRICS, TaskMetric, TaskOutput
 from keras_mtl.models.resnet import build_trunk
@@ -36,7 +37,8 @@ class MultiTaskModel(keras.Model):
         """The model's tasks by name, in the order of its outputs."""
         return {layer.name: layer.task for layer in self.layers if isinstance(layer, TaskOutput)}
 
-    _step = None  # how a batch is trained on, where Keras' own step is not enough
+    _watch: Any = None
+    _step: Any = None  # how a batch is trained on, where Keras' own step is not enough
     _task_losses: Any = None
 
     def compile(
@@ -101,6 +103,7 @@ class MultiTaskModel(keras.Model):
             from keras_mtl.balancing.step import BalancedStep
 
             self._step = BalancedStep(self, losses, weights, weighting, sub_batches, gradients)
+        self._watch = DivergenceWatch(self)
         self._balance_config = {
             "weighting": {"name": weighting.name, "config": weighting.get_config()},
             "sub_batches": sub_batches and [[int(rows), list(names)] for rows, names in sub_batches],
@@ -120,6 +123,11 @@ class MultiTaskModel(keras.Model):
             return kept
         rest = [metric for metric in kept if metric.name != "loss"]
         return [self._task_losses.total, *rest, *self._task_losses.means.values()]
+
+    @property
+    def divergence(self) -> DivergenceWatch:
+        """Whether the training of the compiled model has diverged; None before `compile`."""
+        return self._watch
 
     @property
     def balance(self):
@@ -159,10 +167,24 @@ class MultiTaskModel(keras.Model):
             if f"weighting_{number}" in names:
                 variable.assign(store[f"weighting_{number}"])
 
+    def make_train_function(self, force=False):
+        """Keras' own, with the optimizer's variables made before.
+
+        Keras makes them within the first step, and TensorFlow traces a step that makes variables a second time; a
+        checkpoint must hold them as training begins.
+        """
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def train_step(self, data):
-        """One step of `fit`: Keras' own, or that of the weighting."""
-        if self._step is None:
-            return super().train_step(data)
+        """One step of `fit`: Keras' own, or that of the weighting; and whether all is finite after it."""
+        step = keras.ops.add(self.optimizer.iterations, 1)
+        told = super().train_step(data) if self._step is None else self._balanced_step(data)
+        self._watch.look(step)
+        return told
+
+    def _balanced_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y, sample_weight = self._by_task(y, sample_weight)
         outputs = self._step(x, y, sample_weight)
@@ -183,15 +205,21 @@ class MultiTaskModel(keras.Model):
         return labels_by_task(y, sample_weight, self.output_names, self._task_losses.losses, self._needed)
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, *args, **kwargs):
-        """Keras' `fit`; it also tells a weighting that counts epochs when one ends."""
-        if self._step is not None:
-            # The first, so that a checkpoint of the epoch's end holds what the weighting made of it.
-            if isinstance(callbacks, keras.callbacks.CallbackList):
-                if self._step.epochs not in callbacks.callbacks:  # a list may serve several times
-                    callbacks.callbacks.insert(0, self._step.epochs)
-            else:
-                own = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks or []
-                callbacks = [self._step.epochs, *own]
+        """Keras' `fit`, which ends where the training diverges; it also tells a weighting when an epoch ends.
+
+        Raises:
+            Diverged: a loss, a weight or the optimizer's state is not finite any more after a step. Other callbacks
+                don't hear of that step any more, so that none of them saves what it has left.
+        """
+        # The first, so that a checkpoint of the epoch's end holds what the weighting made of it.
+        first = [] if self._watch is None else [self._watch.callback]
+        first += [] if self._step is None else [self._step.epochs]
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            there = callbacks.callbacks  # a list may serve several times
+            there[:0] = [callback for callback in first if callback not in there]
+        else:
+            own = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks or []
+            callbacks = [*first, *own]
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def decode(self, outputs: Mapping[str, object]) -> dict[str, object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from keras_mtl.values import check_number
+
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
@@ -39,7 +41,12 @@ def build_schedule(name: str, learning_rate: float, steps: int, warmup: float) -
         learning_rate: the highest value.
         steps: the training's steps.
         warmup: share of the steps in which it rises from 0, 0 to 0.9.
+
+    Raises:
+        UserError: a learning rate or a warmup that is no such number.
     """
+    check_number("learning_rate", learning_rate, low=0.0)
+    check_number("warmup", warmup, low=0.0, high=0.9)
     rise = round(steps * warmup)
     fall = max(steps - rise, 1)
     schedules = keras.optimizers.schedules

@@ -13,13 +13,16 @@ from keras_mtl.files import replacing, short_name
 from keras_mtl.serving.inputs import Shot
 from keras_mtl.serving.results import cell
 
-LONGEST_SIDE = 1600
+Box = tuple[float, float, float, float]
+
+SHORTEST_SIDE, LONGEST_SIDE = 640, 1600
+"""Between these is a picture's longer side, in pixels."""
 _BACK, _FRONT = (20, 20, 20), (255, 255, 255)
 _COLOURS = ((255, 196, 0), (0, 200, 255), (255, 110, 180), (120, 230, 90), (255, 140, 60), (190, 150, 255))
 
 
 class Pictures:
-    """Writes a JPEG for each shot to a folder, at most 1,600 pixels long, under the photo's name.
+    """Writes a JPEG for each shot to a folder, 640 to 1,600 pixels long, under the photo's name.
 
     Args:
         folder: where to; made if need be.
@@ -49,22 +52,87 @@ class Pictures:
 
 
 def draw(photo: PIL.Image.Image, entries: Sequence[dict], tasks: Mapping[str, dict]) -> PIL.Image.Image:
-    """A copy of a photo with a box for each face, and the predictions below it; without boxes they stand below."""
-    shown = photo.copy()
-    shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    scale = shown.width / photo.width
+    """A copy of a photo with a box for each face and its predictions beside it, never over a face.
+
+    A label that has no room in the photo stands in a strip below it, by the number of its face, as does that of a whole
+    photo. A small photo is enlarged, so that words are small beside faces.
+    """
+    longest = max(photo.size)
+    scale = min(max(longest, SHORTEST_SIDE), LONGEST_SIDE) / longest
+    size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
+    shown = photo.resize(size, PIL.Image.Resampling.LANCZOS)
     pen = PIL.ImageDraw.Draw(shown)
-    font = PIL.ImageFont.load_default(max(11, round(max(shown.size) / 55)))
-    for number, entry in enumerate(entries):
-        lines = [entry["error"]] if "error" in entry else [cell(entry, name, task) for name, task in tasks.items()]
-        text, colour = "\n".join(lines), _COLOURS[number % len(_COLOURS)]
-        left, below = 0.0, float(shown.height)
-        if box := entry.get("box"):
-            left, top, right, below = (side * scale for side in box)
-            pen.rectangle((left, top, right, below), outline=colour, width=max(2, round(max(shown.size) / 400)))
-        _, _, wide, high = pen.multiline_textbbox((0, 0), text, font=font)
-        left = min(max(left, 0.0), max(shown.width - wide - 8, 0.0))
-        below = min(max(below, 0.0), max(shown.height - high - 8, 0.0))
-        pen.rectangle((left, below, left + wide + 8, below + high + 8), fill=_BACK, outline=colour if box else None)
-        pen.multiline_text((left + 4, below + 4), text, font=font, fill=_FRONT)
-    return shown
+    font = PIL.ImageFont.load_default(max(11, round(max(size) / 55)))
+    texts = [
+        [entry["error"]] if "error" in entry else [cell(entry, name, task) for name, task in tasks.items()]
+        for entry in entries
+    ]
+    boxes = {number: _scaled(entry["box"], scale) for number, entry in enumerate(entries) if "box" in entry}
+    sizes = [pen.multiline_textbbox((0, 0), "\n".join(texts[number]), font=font) for number in boxes]
+    labels = place_labels(size, list(boxes.values()), [(wide + 8, high + 8) for _, _, wide, high in sizes])
+    placed = dict(zip(boxes, labels, strict=True))
+    below: list[str] = []
+    for number, lines in enumerate(texts):
+        if number not in boxes:
+            below.append(", ".join(lines))
+            continue
+        colour = _COLOURS[number % len(_COLOURS)]
+        pen.rectangle(boxes[number], outline=colour, width=max(2, round(max(size) / 400)))
+        label = placed[number]
+        if label is None:
+            below.append(f"{number + 1}: {', '.join(lines)}")
+            pen.text((boxes[number][0] + 4, boxes[number][1] + 2), str(number + 1), font=font, fill=colour)
+        else:
+            pen.rectangle(label, fill=_BACK, outline=colour)
+            pen.multiline_text((label[0] + 4, label[1] + 4), "\n".join(lines), font=font, fill=_FRONT)
+    return _with_strip(shown, below, font)
+
+
+def place_labels(
+    size: tuple[int, int], boxes: Sequence[Box], labels: Sequence[tuple[float, float]]
+) -> list[Box | None]:
+    """Where the labels of boxes go: below, above, right or left of each, wherever nothing is covered.
+
+    Args:
+        size: width and height of the picture.
+        boxes: left, top, right and bottom of each face.
+        labels: width and height of each one's label.
+
+    Returns:
+        Left, top, right and bottom of each label: in the picture, over no box and no other label; None without such a
+        place.
+    """
+    taken, placed = list(boxes), list[Box | None]()
+    for (left, top, right, bottom), (wide, high) in zip(boxes, labels, strict=True):
+        across, down = min(max(left, 0.0), size[0] - wide), min(max(top, 0.0), size[1] - high)
+        corners = ((across, bottom), (across, top - high), (right, down), (left - wide, down))
+        free = (
+            label
+            for label in ((x, y, x + wide, y + high) for x, y in corners)
+            if min(label[:2]) >= 0 and label[2] <= size[0] and label[3] <= size[1]
+            if not any(_overlap(label, other) for other in taken)
+        )
+        placed.append(next(free, None))
+        taken += [label for label in placed[-1:] if label]
+    return placed
+
+
+def _scaled(box: Sequence[float], scale: float) -> Box:
+    left, top, right, bottom = (side * scale for side in box)
+    return left, top, right, bottom
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _with_strip(picture: PIL.Image.Image, lines: Sequence[str], font) -> PIL.Image.Image:
+    """The picture with lines of text below it; it is made wider where one is longer than it."""
+    if not lines:
+        return picture
+    text = "\n".join(lines)
+    _, _, wide, high = PIL.ImageDraw.Draw(picture).multiline_textbbox((0, 0), text, font=font)
+    whole = PIL.Image.new("RGB", (max(picture.width, round(wide) + 8), picture.height + round(high) + 8), _BACK)
+    whole.paste(picture)
+    PIL.ImageDraw.Draw(whole).multiline_text((4, picture.height + 4), text, font=font, fill=_FRONT)
+    return whole

@@ -57,7 +57,7 @@ def fit_calibration(frame: pd.DataFrame, tasks: Mapping[str, Task], level: float
 def calibration_of_run(folder: RunFolder, model, level: float = LEVEL) -> Calibration:
     """Fits on a run's validation images; tells which tasks it can't be fitted for, and why.
 
-    The run's predictions of them are taken where they are newer than its model; else the images are read.
+    The run's predictions of them are taken where they are of its model; else the images are read.
 
     Raises:
         UserError: a level out of range.
@@ -83,9 +83,8 @@ def _predictions(folder: RunFolder, model) -> pd.DataFrame:
     trained_on = {
         name: told["splits"][SPLIT]["images"] for name, told in facts.items() if SPLIT in told.get("splits", {})
     }
-    path = folder.predictions_path / f"{SPLIT}.csv"
-    if path.exists() and path.stat().st_mtime >= folder.model_path.stat().st_mtime:
-        frame = read_predictions(path, model.tasks)
+    if folder.scored(SPLIT):
+        frame = read_predictions(folder.predictions_path / f"{SPLIT}.csv", model.tasks)
         if frame["source"].value_counts().to_dict() == trained_on:  # `evaluate` scores other sources as well.
             return frame
     config = folder.config()

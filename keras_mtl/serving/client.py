@@ -13,6 +13,7 @@ import numpy as np
 from keras_mtl.errors import UserError
 from keras_mtl.names import OUTPUTS
 from keras_mtl.photos import decode_photo
+from keras_mtl.values import check_finite
 
 RETRIES = 5
 _SIGNATURE = "serve_bytes"
@@ -57,11 +58,13 @@ class ServingClient:
 
         Raises:
             OSError, ValueError: a photo is damaged or no image.
-            UserError: the server can't be reached, has no such model, or has no time.
+            UserError: the server can't be reached, has no such model, or has no time; or its numbers aren't finite.
         """
         for photo in photos:
             decode_photo(photo)  # What can't be read would end the whole batch, in other words.
-        return self._outputs(list(photos)) if photos else {}
+        found = self._outputs(list(photos)) if photos else {}
+        check_finite(found, f"Model {self.model!r} of {self.address}")
+        return found
 
     def predict_bytes(self, photos: Sequence[bytes]) -> list[dict]:
         """A dict a photo, as `ExportedModel.readable` gives it; but `<task>_probabilities` is a list, as the server's

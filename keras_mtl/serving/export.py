@@ -24,11 +24,14 @@ from keras_mtl.serving.serving_config import write_serving_config
 from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, add_version, versions
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
+from keras_mtl.values import check_finite
 
 SAVED_MODEL = "saved_model"
 """What the SavedModel itself is called among the formats, in tasks.json."""
 CALIBRATION = 300
 """How many training images the 8-bit formats learn their ranges from."""
+NOISE = 16
+"""Images that are looked at before anything is published, of noise where there are none."""
 SIGNATURES = ("serving_default", "serve_float", "serve_bytes")
 PRECISIONS = ("float32", "trained")
 LIMITS = (
@@ -86,8 +89,8 @@ def export_model(
 
     Raises:
         ValueError: an unknown precision or format, a name that is no folder name, two outputs of one name, an 8-bit
-            format without images, layers quantized in a way that can't be exported, or a format whose outputs differ
-            too much.
+            format without images, layers quantized in a way that can't be exported, a format whose outputs differ
+            too much, or weights or outputs, of any format, that are not finite.
 
     Example:
         >>> export_model(model, "saved_models", name="faces")  # doctest: +SKIP
@@ -104,9 +107,13 @@ def export_model(
     if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
         raise UserError(f"Format {calibrated[0]!r} learns its ranges from images, and there are none: see `images`")
     _check_quantized(model, chosen)
+    from keras_mtl.models.divergence import check_weights
+
+    check_weights(model, f"The model {name!r}")
     with only_writer(folder):
         newest = folder / str(max(versions(folder), default=0))
         if _holds(newest, described, [one.name for one in chosen], score is not None):
+            write_serving_config(directory)  # It may be what is missing.
             return newest
         # Imported here, so that a wrong argument or path is reported at once.
         import tensorflow as tf
@@ -118,11 +125,12 @@ def export_model(
         folded = fold_batch_normalization(ready) if fold else ready
         if images is None:
             size = described["image_size"]
-            images = np.random.default_rng(0).integers(0, 256, [16, size, size, 3], np.uint8)
+            images = np.random.default_rng(0).integers(0, 256, [NOISE, size, size, 3], np.uint8)
 
         def write(beside: pathlib.Path) -> None:
             with tempfile.TemporaryDirectory() as lists:
                 module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)), calibration)
+                check_finite(module.serving_default(images[:NOISE]), f"The model {name!r}")
                 tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
             written = _write_formats(beside, chosen, model, calibration, images, score)
             write_json(beside / DESCRIPTION_FILE, {**described, "formats": written})

@@ -14,6 +14,7 @@ from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.backends import AUTO, load_backend
 from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, resolve
 from keras_mtl.tasks import Task
+from keras_mtl.values import check_finite
 
 DISTRIBUTION_LEVEL = 0.8
 """What `<task>_interval` holds of a distribution where no interval was fitted."""
@@ -90,9 +91,17 @@ class ExportedModel:
             of the level that `intervals` tells, if it does; and where its head learns a distribution
             `<task>_distribution`, the probability of each of `description["distributions"][task]`. For classes
             `<task>`: the likeliest class's name, and `<task>_probabilities`: {class name: 0 to 1}.
+
+        Raises:
+            UserError: an output is not finite.
         """
+        self.check(outputs)
         count = len(outputs[next(iter(self.tasks))])
         return [self._entry(outputs, index, distributions) for index in range(count)]
+
+    def check(self, outputs: dict[str, np.ndarray]) -> None:
+        """Raises UserError where an output is not finite: no answer is better than NaN."""
+        check_finite(outputs, f"Model {self.name}, version {self.version},")
 
     def _entry(self, outputs: dict[str, np.ndarray], index: int, distributions: bool) -> dict:
         entry: dict = {}

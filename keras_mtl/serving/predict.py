@@ -17,6 +17,7 @@ from keras_mtl.serving.inputs import find_files, shots
 from keras_mtl.serving.predicting import predict_looks
 from keras_mtl.serving.reading import FACES, face_reader, read_ahead, read_whole
 from keras_mtl.serving.results import WRITERS, Kept, Writer, stdout_kind
+from keras_mtl.values import check_number
 
 
 def predict_files(
@@ -56,6 +57,8 @@ def predict_files(
     Raises:
         UserError: no model or no photo there, or the package that detects faces isn't, or `out` is of something else.
     """
+    for name, value in (("every_seconds", every_seconds), ("margin", margin)):
+        check_number(name, value, low=0.0)
     if not model:
         raise UserError("No model given: --model=saved_models/NAME")
     files, exported = find_files(photos, recursive), load_exported(model, backend)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, write_json
+from keras_mtl.files import json_text, read_json, write_json
 from keras_mtl.table import aligned
 from keras_mtl.tasks import Task
 
@@ -41,7 +41,7 @@ class JsonLines(Writer):
     """One object a line, written at once."""
 
     def write(self, entries: Sequence[dict]) -> None:
-        self.file.write("".join(f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries))
+        self.file.write("".join(f"{json_text(entry, ensure_ascii=False)}\n" for entry in entries))
         self.file.flush()
 
 

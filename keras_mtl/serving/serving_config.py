@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
-from keras_mtl.files import replacing
+from keras_mtl.files import json_text, replacing
 from keras_mtl.locks import only_writer
 from keras_mtl.serving.versions import MODEL_FILE, versions
 
@@ -48,4 +47,4 @@ def write_serving_config(directory: str | pathlib.Path) -> pathlib.Path:
 
 def _quoted(text: str) -> str:
     # A text in JSON's form is one in protobuf's, as long as it stays in UTF-8.
-    return json.dumps(text, ensure_ascii=False)
+    return json_text(text, ensure_ascii=False)

@@ -15,6 +15,7 @@ from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.formats.base import FOLDER, Format
 from keras_mtl.serving.formats.litert import READOUT
 from keras_mtl.tasks import Task
+from keras_mtl.values import check_finite
 
 _CALLS = 50
 
@@ -40,10 +41,11 @@ def verify_format(
         in the task's unit or as a probability.
 
     Raises:
-        UserError: the outputs differ by more than the format's `limit` in the mean.
+        UserError: the outputs differ by more than the format's `limit` in the mean, or are not finite.
     """
     backend = BACKENDS[one.name](folder, one.name)
     outputs = backend.predict(images)
+    check_finite(outputs, f"Format {one.name!r} is not published: it")
     means, largest = {}, {}
     for name, task in tasks.items():
         difference = np.abs(outputs[name].astype(np.float64) - reference[name])

@@ -9,8 +9,9 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import replacing, without_pattern
+from keras_mtl.files import json_text, replacing, without_pattern
 from keras_mtl.training.checkpoint_files import CheckpointFiles
+from keras_mtl.values import rank, without_nan
 
 LOWER_IS_BETTER = ("loss", "mae")
 
@@ -20,7 +21,7 @@ class Progress:
 
     Attributes:
         epoch, step: the epoch to go on with, and the number of its steps that are done.
-        history: the logs of each finished epoch.
+        history: the logs of each finished epoch, None for a figure that was not finite.
         best: the best value of the chosen score so far, None before the first epoch's end.
         best_epoch: the epoch (from 1) that it came from.
     """
@@ -28,7 +29,7 @@ class Progress:
     def __init__(self):
         self.epoch = 0
         self.step = 0
-        self.history: list[dict[str, float]] = []
+        self.history: list[dict[str, float | None]] = []
         self.best: float | None = None
         self.best_epoch = 0
 
@@ -42,7 +43,8 @@ class BestModel(keras.callbacks.Callback):
 
     Args:
         path: the `.keras` file to keep.
-        score: the name of an entry of the epoch's logs, such as "val_skill" or "val_age_mae".
+        score: the name of an entry of the epoch's logs, such as "val_skill" or "val_age_mae". One that is not finite
+            is none.
         progress: the training's `Progress`; its history and best value are kept here.
         patience: epochs without a better value after which training stops; None never stops.
     """
@@ -66,11 +68,11 @@ class BestModel(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         progress = self.progress
-        value = logs[self.score]
+        value = float(logs[self.score])
         sign = -1.0 if self.score.endswith(LOWER_IS_BETTER) else 1.0
-        progress.history.append({name: float(figure) for name, figure in logs.items()})
-        if progress.best is None or sign * value > sign * progress.best:
-            progress.best, progress.best_epoch = float(value), epoch + 1
+        progress.history.append(without_nan({name: float(figure) for name, figure in logs.items()}))
+        if rank(sign * value) > rank(None if progress.best is None else sign * progress.best):
+            progress.best, progress.best_epoch = value, epoch + 1
             self.keep(self.model)
         if self.is_patience_over:
             self.model.stop_training = True
@@ -120,9 +122,6 @@ class Checkpoint(keras.callbacks.Callback):
         return True
 
     def on_train_begin(self, logs=None):
-        if not self.model.optimizer.built:
-            # Keras would do it in the first step: too late for its state to be put back.
-            self.model.optimizer.build(self.model.trainable_variables)
         model = self.model
         variables = model.optimizer.variables + model.variables + model.metrics_variables + model.balance_variables
         unique = {id(variable): variable.value for variable in variables}
@@ -135,6 +134,11 @@ class Checkpoint(keras.callbacks.Callback):
                     f"Checkpoint {self._resumed} has other variables than this training, as one of another version of "
                     f"keras_mtl: remove {self.files.directory} to start anew, or go on with that version"
                 ) from None
+            if found := model.divergence.found():
+                raise UserError(
+                    f"Checkpoint {self._resumed} is of a training that had diverged, for {found[0]}: choose another "
+                    "--name and a lower --learning_rate"
+                )
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.first_step = self.progress.step
@@ -153,8 +157,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.save()
 
     def save(self) -> None:
-        """Writes a checkpoint now."""
-        self._state.assign(json.dumps(vars(self.progress)))
+        """Writes a checkpoint now. Raises Diverged where the training has: the one before is the last good one."""
+        self.model.divergence.check()
+        self._state.assign(json_text(vars(self.progress)))
         self.files.write(self._checkpoint)
 
     def _restore(self, path: pathlib.Path):

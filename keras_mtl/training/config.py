@@ -7,18 +7,18 @@ import pathlib
 from collections.abc import Sequence
 
 from keras_mtl import tasks as tasks_module
-from keras_mtl.cli import flag
+from keras_mtl.cli import Settings, flag
 from keras_mtl.errors import UserError
 from keras_mtl.files import short_name
 from keras_mtl.names import owner_of
 from keras_mtl.tasks import Task
-from keras_mtl.values import SEEDS, read_number
+from keras_mtl.values import SEEDS, check_number, read_number
 
 DATA, MODEL, TRAINING, BALANCING, RUN = "Data", "Model", "Training", "Balancing", "Run folder and reports"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of a training; `keras_mtl.train --help` explains each one.
 
     Example:
@@ -273,11 +273,13 @@ class Config:
         )
 
     def loss_weight_of(self) -> dict[str, float]:
-        """The losses' weights by task. Raises UserError for an entry that names no trained task."""
+        """The losses' weights by task. Raises UserError for an entry that names no trained task, or one below 0."""
         weights = dict(number_pairs("--loss_weights", self.loss_weights))
         unknown = sorted(set(weights) - set(self.tasks))
         if unknown:
             raise UserError(f"--loss_weights names {unknown[0]!r}; the tasks are {', '.join(self.tasks)}")
+        for name, weight in weights.items():
+            check_number(f"--loss_weights {name}", weight, low=0.0)
         return weights
 
     def normalises_by_source(self, sources: int) -> bool:
@@ -332,6 +334,7 @@ def number_pairs(flag_name: str, entries) -> tuple[tuple[str, float], ...]:
             pairs.append((name, read_number(value)))
         except ValueError:
             raise UserError(f"{flag_name} takes NAME=NUMBER. Received: {entry!r}") from None
+        check_number(f"{flag_name} {name}", pairs[-1][1])
         if [known for known, _ in pairs].count(name) > 1:
             raise UserError(f"{flag_name} names {name!r} twice: {', '.join(entries)}")
     return tuple(pairs)

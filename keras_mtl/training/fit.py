@@ -18,7 +18,7 @@ from keras_mtl.data.batches import TrainingBatches, evaluation_batches
 from keras_mtl.data.permuted import permuted
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import SplitData
-from keras_mtl.errors import UserError
+from keras_mtl.errors import Diverged, UserError
 from keras_mtl.files import read_json
 from keras_mtl.locks import only_writer
 from keras_mtl.models.multitask import MultiTaskModel
@@ -37,6 +37,7 @@ from keras_mtl.training.run_folder import RunFolder
 from keras_mtl.training.scores import Skill, choosing_score, guess_errors
 from keras_mtl.training.tensorboard import TensorBoardByTask, plain_settings
 from keras_mtl.training.throughput import Throughput
+from keras_mtl.training.way_on import another_try, way_on
 
 
 def train(config: Config) -> RunFolder:
@@ -53,6 +54,7 @@ def train(config: Config) -> RunFolder:
 
     Raises:
         UserError: a setting, a source or a file that can't be used, or another process trains there, in one line.
+        Diverged: a loss, a weight or the optimizer's state is not finite after a step; what was kept before stays.
 
     Example:
         >>> train(Config(tasks=("smile",), epochs=1)).model_path  # doctest: +SKIP
@@ -115,6 +117,7 @@ def _train(config: Config, tasks: dict[str, Task], run: RunFolder) -> RunFolder:
     )
     best = BestModel(run.model_path, score, progress, config.patience if config.early_stopping else None)
     board = TensorBoardByTask(run.logs_path, tasks, inputs.validation, plain_settings(config), config.histograms)
+    bar = TaskProgress(tasks, batches, epochs)
     looks = (batches, run.conflict_path, config.log_conflict_every, board, config.checkpoint_steps)
     own = [
         Skill({task: tasks[task] for task in guesses}, guesses),
@@ -122,7 +125,7 @@ def _train(config: Config, tasks: dict[str, Task], run: RunFolder) -> RunFolder:
         best,
         board,
         *([ConflictLog(meter, *looks)] if meter else []),
-        TaskProgress(tasks, batches, epochs),
+        bar,
         checkpoint,
     ]
     if not epochs:
@@ -130,8 +133,20 @@ def _train(config: Config, tasks: dict[str, Task], run: RunFolder) -> RunFolder:
         best.keep(model)
     # Keras looks at stop_training only after a step: a run that was killed once it had stopped gets no epoch more.
     last = progress.epoch if best.is_patience_over else epochs
-    seconds = _fit(model, batches, inputs.validation, progress, last, config, own)
+    try:
+        seconds = _fit(model, batches, inputs.validation, progress, last, config, own)
+    except Diverged as error:
+        run.update_metrics(diverged={"step": error.step, "task": error.task, "what": error.what})
+        raise Diverged(error.what, error.task, error.step, way_on(config, run, score, progress)) from None
+    finally:
+        bar.close()
+    if progress.history and progress.best is None:
+        raise UserError(
+            f"No epoch's {score} on validation images was finite, so no model of {run.path} is worth keeping: "
+            f"{another_try(config)}"
+        )
     run.update_metrics(
+        diverged=None,
         training={
             "best_by": score,
             "best": progress.best,
@@ -140,7 +155,7 @@ def _train(config: Config, tasks: dict[str, Task], run: RunFolder) -> RunFolder:
             "seconds_of_last_start": seconds,
             "images": int(model.optimizer.iterations) * config.batch_size,
             "history": progress.history,
-        }
+        },
     )
     return run
 

@@ -9,6 +9,7 @@ import keras
 
 from keras_mtl.errors import UserError
 from keras_mtl.models.branches import freeze, move_branches, remove_branches
+from keras_mtl.models.divergence import check_weights
 from keras_mtl.models.lora import merge_lora
 from keras_mtl.models.multitask import MultiTaskModel, build_model
 from keras_mtl.models.weights import load_torch_weights, read_state_dict
@@ -80,7 +81,7 @@ def load_trained(path: str, flag: str) -> MultiTaskModel:
         flag: the flag that named it, for the message where there is none.
 
     Raises:
-        UserError: no model there, or one without tasks.
+        UserError: no model there, or one without tasks, or with weights that are not finite.
     """
     source = pathlib.Path(path)
     if source.is_dir():
@@ -93,6 +94,7 @@ def load_trained(path: str, flag: str) -> MultiTaskModel:
         raise UserError(f"{source} can't be loaded: {str(error).splitlines()[0]}") from None
     if not isinstance(model, MultiTaskModel):
         raise UserError(f"{source} holds no multitask model of keras_mtl, but a {type(model).__name__}")
+    check_weights(model, str(source))
     return merge_lora(model)
 
 
@@ -110,11 +112,12 @@ def initialise(model: MultiTaskModel, path: str) -> str:
         A sentence that says what was taken.
 
     Raises:
-        UserError: no such file, another kind of file, or nothing in it that fits.
+        UserError: no such file, another kind of file, nothing in it that fits, or weights that are not finite.
     """
     source = pathlib.Path(path)
     if source.suffix in (".pth", ".pt", ".safetensors"):
         load_torch_weights(model, read_state_dict(source))
+        check_weights(model, str(source))
         return f"Trunk initialised from {source}"
     if not source.is_dir() and source.suffix != ".keras":
         raise UserError(

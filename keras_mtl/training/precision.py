@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import pathlib
@@ -16,7 +15,7 @@ import keras_mtl
 from keras_mtl.cores import count_cores
 from keras_mtl.data.cache import default_folder
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, write_json
+from keras_mtl.files import json_text, read_json, write_json
 from keras_mtl.tasks import Task
 from keras_mtl.training.config import Config
 from keras_mtl.training.precision_trial import time_precisions
@@ -63,7 +62,7 @@ def choose_precision(
     if not has_bfloat16(cpu_info):
         return "float32", f"the CPU shows none of {', '.join(BFLOAT16_FLAGS)}"
     facts = _facts(config, cpu_info)
-    name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    name = hashlib.sha256(json_text(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = pathlib.Path(config.cache_dir or default_folder()).expanduser() / f"precision-{name}.json"
     ratio, source = _read(path), f"known from {path}"
     if ratio is None:

@@ -56,8 +56,13 @@ class TaskProgress(keras.callbacks.Callback):
             print(f"{self._title()}, loss {logs['loss']:.3f}: {tasks}{skill}", flush=True)
 
     def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self) -> None:
+        """Gives the terminal back, also where a training ends by an error, of which Keras tells no callback."""
         if self._live:
             self._live.stop()
+            self._live = None
 
     def _title(self) -> str:
         seconds = time.monotonic() - self._started

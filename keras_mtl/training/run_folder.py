@@ -13,7 +13,7 @@ import subprocess
 import keras_mtl
 from keras_mtl import cli
 from keras_mtl.errors import UserError
-from keras_mtl.files import read_json, replacing, write_csv, write_json
+from keras_mtl.files import content_hash, read_bytes, read_json, replacing, write_csv, write_json
 from keras_mtl.locks import only_writer
 from keras_mtl.scratch import is_unused
 from keras_mtl.training.config import Config
@@ -74,10 +74,13 @@ class RunFolder:
         return run
 
     def load_model(self):
-        """The run's best model, not compiled."""
+        """The run's best model, not compiled. Raises UserError where its weights are not finite."""
         from keras_mtl.models import keras
+        from keras_mtl.models.divergence import check_weights
 
-        return keras.models.load_model(self.model_path, compile=False)
+        model = keras.models.load_model(self.model_path, compile=False)
+        check_weights(model, str(self.model_path))
+        return model
 
     def begin(self, config: Config) -> None:
         """Claims the folder for a training by writing `flags.txt`."""
@@ -123,6 +126,11 @@ class RunFolder:
         """Whether the training has come to its end."""
         return self.metrics_path.exists() and "training" in read_json(self.metrics_path)
 
+    @property
+    def diverged(self) -> dict | None:
+        """Where its training has diverged: `step`, `task` (None where it is shared) and `what` was not finite."""
+        return read_json(self.metrics_path).get("diverged") if self.metrics_path.exists() else None
+
     def config(self) -> Config:
         """The training's settings, out of `flags.txt`."""
         config, _ = cli.parse(Config, [f"--flagfile={self.flags_path}"])
@@ -147,11 +155,31 @@ class RunFolder:
         rows = ((record.source, record.split, record.image, record.reason) for record in bad)
         write_csv(self.quarantine_path, ("source", "split", "image", "reason"), rows)
 
+    def keep_score(self, split: str, entry: dict) -> dict:
+        """Sets a split's entry of `metrics.json` and returns it, with `of`: hashes of its predictions and the model."""
+        before = (read_json(self.metrics_path) if self.metrics_path.exists() else {}).get(split)
+        entry = {**entry, "of": self._hashes(split)}
+        self.update_metrics(**{split: {**(before if isinstance(before, dict) else {}), **entry}})
+        return entry
+
+    def scored(self, split: str) -> dict | None:
+        """A split's entry of `metrics.json`, where it is of the model and the predictions that lie there; else None.
+
+        Evaluation writes the predictions first: one that was killed there leaves an entry of others.
+        """
+        files = (self.metrics_path, self.model_path, self.predictions_path / f"{split}.csv")
+        entry = read_json(self.metrics_path).get(split) if all(path.is_file() for path in files) else None
+        return entry if isinstance(entry, dict) and entry.get("of") == self._hashes(split) else None
+
+    def _hashes(self, split: str) -> dict[str, str]:
+        paths = {"model": self.model_path, "predictions": self.predictions_path / f"{split}.csv"}
+        return {name: content_hash(read_bytes(path)) for name, path in paths.items()}
+
     def update_metrics(self, **entries) -> None:
-        """Sets entries of `metrics.json` and keeps the others."""
+        """Sets entries of `metrics.json`, takes out those that are None, and keeps the others."""
         with only_writer(self.path, self.metrics_path.name, wait=True):
-            known = read_json(self.metrics_path) if self.metrics_path.exists() else {}
-            write_json(self.metrics_path, {**known, **entries})
+            known = {**(read_json(self.metrics_path) if self.metrics_path.exists() else {}), **entries}
+            write_json(self.metrics_path, {name: entry for name, entry in known.items() if entry is not None})
 
 
 def _differs(ours: Config, theirs: Config, name: str) -> bool:

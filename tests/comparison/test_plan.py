@@ -8,7 +8,8 @@ from comparison.fabricated import fabricate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_mtl.comparison.plan import at, needed_seeds, plan_grids, power, seeds_share
+from keras_mtl.comparison.figures import Figures
+from keras_mtl.comparison.plan import at, needed_seeds, plan_grid, power, seeds_share
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.crossed import Crossed, Variances
 
@@ -51,7 +52,7 @@ def test_more_images_lower_what_is_theirs_by_hand():
 
 def test_the_pilots_pairs_are_told(tmp_path):
     results = fabricate(tmp_path, images=60, tasks=("age", "smile"), plan=("age=2", "smile=5"), seeds=2)
-    (grid,) = plan_grids(results)
+    grid = plan_grid(results, Figures(results))
     assert grid.rows[0][-3:] == ("these images", "2 x images", "4 x images")
     assert [row[:3] for row in grid.rows[1:3]] == [
         ("Multitask-ResNet-18", "Age MAE (years)", "2.00"),
@@ -70,9 +71,9 @@ def test_the_pilots_pairs_are_told(tmp_path):
 def test_what_can_t_be_planned_is_said(tmp_path, plan, seeds, message):
     results = fabricate(tmp_path, images=12, tasks=("age",), plan=plan, seeds=seeds)
     with pytest.raises(UserError, match=message):
-        plan_grids(results)
+        plan_grid(results, Figures(results))
     alone = dataclasses.replace(results, config=dataclasses.replace(results.config, plan=("age=1",), seeds=seeds))
     if seeds > 1:
         single = dataclasses.replace(alone, config=dataclasses.replace(alone.config, variants=("single",)))
         with pytest.raises(UserError, match="no net beside a single one"):
-            plan_grids(single)
+            plan_grid(single, Figures(single))

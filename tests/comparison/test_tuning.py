@@ -15,6 +15,7 @@ from keras_mtl.comparison import experiment
 from keras_mtl.comparison.cells import Lengths, plan
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.comparison.report import write_report
+from keras_mtl.comparison.runner import has_ended
 from keras_mtl.comparison.table import build_table
 from keras_mtl.comparison.table_files import as_dict, as_markdown, as_text
 from keras_mtl.comparison.tuning import check_search, draw_trials, loss_weights_of, plan_trials, plan_tuned, tuning_of
@@ -98,6 +99,24 @@ def test_the_best_trial_by_validation_gives_the_settings_of_all_seeds(tmp_path):
     assert [trial["score"] for trial in told["methods"]["single-age"]["trials"]] == [None, 0.1, None, 0.2]
 
 
+def test_a_trial_that_diverged_never_wins_and_a_method_needs_one_that_did_not(tmp_path):
+    config = tuned_config(tmp_path)
+    cells = plan_trials(config, LENGTHS)
+    for index, cell in enumerate(cells):
+        if cell.row.key == "single-age" and index // 6 != 2:
+            cell.run.begin(cell.config)
+            cell.run.update_metrics(diverged={"step": 3, "task": "age", "what": "the loss of age is not finite"})
+        else:
+            write_trial(cell, -0.5)
+    search = tuning_of(config, cells).searches["single-age"]
+    assert search.chosen == 2 and [math.isnan(score) for score in search.scores] == [True, True, False, True]
+    lost = next(cell for cell in cells if cell.row.key == "single-age")
+    assert has_ended(lost, may_diverge=True) and not has_ended(lost, may_diverge=False)
+    search = dataclasses.replace(search, scores=[math.nan] * 4)
+    with pytest.raises(UserError, match="All 4 trials of .*Age diverged.*lower --learning_rate"):
+        assert search.chosen
+
+
 def test_without_trials_the_cells_are_those_of_before(tmp_path):
     config = tuned_config(tmp_path, trials=0)
     assert plan_trials(config, LENGTHS) == [] and tuning_of(config, []) is None
@@ -167,7 +186,7 @@ class _Stopped(Exception):
 def test_trials_are_trained_first_and_their_choice_is_written_before_the_nets_of_the_table(tmp_path, monkeypatch):
     trained = []
 
-    def train_cells(cells, *rest):
+    def train_cells(cells, *rest, **options):
         trained.append([cell.config.name for cell in cells])
         if len(trained) > 1:
             raise _Stopped

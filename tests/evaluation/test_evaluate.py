@@ -91,6 +91,25 @@ def test_evaluating_again_and_on_another_split_keeps_what_is_there(run):
     assert sorted(path.name for path in run.predictions_path.iterdir()) == ["test.csv", "validation.csv"]
 
 
+def test_killed_before_its_figures_are_written_a_split_is_not_scored(run, monkeypatch):
+    """The predictions that lie there are not those of the figures."""
+    silent = {"resamples": 20, "tell": lambda text: None}
+    evaluate_run(run.path, "test", **silent)
+    assert run.scored("test")["images"] > 0 and run.scored("validation") is None
+
+    def die(*args, **entries):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(RunFolder, "update_metrics", die)
+        evaluate_run(run.path, "test", sources=["age+smile=csv:faces/{split}.csv"], **silent)
+    assert run.scored("test") is None
+    evaluate_run(run.path, "test", **silent)
+    assert run.scored("test")
+    run.model_path.write_bytes(run.model_path.read_bytes() + b"other")
+    assert run.scored("test") is None
+
+
 def test_a_validation_split_that_is_another_than_the_trainings_is_told(run, caplog):
     silent = {"resamples": 20, "tell": lambda text: None}
     before = 10**6

@@ -130,3 +130,14 @@ def test_losses_count_what_the_user_says_or_the_heads_weight(tiny_model, images)
         logs = tiny_model.evaluate(images, labels, sample_weight=weights, verbose=0, return_dict=True)
         total = sum(weight * logs[f"{name}_loss"] for name, weight in expected.items())
         assert logs["loss"] == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize("weighting", ["ew", "upgrad"])
+def test_a_step_is_traced_once(tiny_model, images, weighting, monkeypatch):
+    """Tracing costs more than a small training; the optimizer's variables are made before it."""
+    traced = []
+    step = type(tiny_model).train_step
+    monkeypatch.setattr(type(tiny_model), "train_step", lambda self, data: traced.append(1) or step(self, data))
+    tiny_model.compile("adamw", weighting=weighting)
+    tiny_model.fit(images, {name: np.ones((12, 1)) for name in tiny_model.tasks}, batch_size=6, verbose=0)
+    assert len(traced) == 1

@@ -70,6 +70,7 @@ def test_it_fits_what_the_images_allow():
 
 def test_an_exports_answers_have_the_runs_calibration(run, tmp_path):
     write_predictions(predicted(), run.predictions_path / "validation.csv")
+    run.keep_score("validation", {})
     version = export_run(run.path, tmp_path / "saved", interval_level=0.95)
     told = json.loads((version / "assets.extra" / "tasks.json").read_text("utf-8"))["calibration"]
     assert set(told) == {"age", "smile"} and told["age"]["level"] == 0.95

@@ -25,9 +25,9 @@ class Training:
         self.progress = Progress()
         batches = SimpleNamespace(first_step=0, steps_per_epoch=10)
         self.checkpoint = Checkpoint(directory, batches, self.progress)
-        self.checkpoint.set_model(
-            SimpleNamespace(optimizer=optimizer, variables=[self.weight], metrics_variables=[], balance_variables=[])
-        )
+        finite = SimpleNamespace(check=lambda: None, found=lambda: None)
+        state = {"variables": [self.weight], "metrics_variables": [], "balance_variables": [], "divergence": finite}
+        self.checkpoint.set_model(SimpleNamespace(optimizer=optimizer, **state))
 
     def start(self) -> bool:
         """Whether there was something to go on with."""

@@ -23,6 +23,7 @@ import numpy as np
 
 from keras_mtl.cores import count_cores
 from keras_mtl.data.audit import THRESHOLD
+from keras_mtl.values import check_number
 
 _CANDIDATE = 0.8  # Cosine of the descriptors from which the fine structure is looked at.
 _NEIGHBOURS = 8
@@ -72,6 +73,7 @@ def near_duplicates(grey: np.ndarray, threshold: float = THRESHOLD) -> list[Pair
         >>> [(pair.first, pair.second, pair.mirrored) for pair in near_duplicates(grey)]
         [(0, 2, True)]
     """
+    check_number("threshold", threshold, low=0.0, high=1.0)
     spread = [grey[start : start + _CHUNK].std(axis=(1, 2)) for start in range(0, len(grey), _CHUNK)]
     shown = np.flatnonzero(np.concatenate([np.zeros(0), *spread]) > _FLAT)
     if len(shown) < 2:

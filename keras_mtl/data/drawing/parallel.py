@@ -21,6 +21,7 @@ from keras_mtl.cores import count_cores
 from keras_mtl.data.drawing.face import Face
 from keras_mtl.data.drawing.paint import draw_face
 from keras_mtl.data.drawing.sample import noisy_labels, sample_face, sample_person
+from keras_mtl.files import json_text
 
 # Under this many faces a child's start takes longer than it saves.
 _WORTH_A_CHILD = 150
@@ -82,7 +83,7 @@ def _draw_in_child(keys: Sequence[str], seed: int, size: int) -> np.ndarray:
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     child = subprocess.run(
         [sys.executable, "-c", _CHILD],
-        input=json.dumps({"keys": list(keys), "seed": seed, "size": size}).encode(),
+        input=json_text({"keys": list(keys), "seed": seed, "size": size}).encode(),
         capture_output=True,
         env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     )

@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator
 
 from keras_mtl.data.faces.detect import Face
-from keras_mtl.files import replacing
+from keras_mtl.files import json_text, replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Journal:
 
 
 def _line(one: Found) -> str:
-    return json.dumps(dataclasses.asdict(one), ensure_ascii=True) + "\n"
+    return json_text(dataclasses.asdict(one), ensure_ascii=True) + "\n"
 
 
 def _read(path: pathlib.Path) -> Iterator[Found]:

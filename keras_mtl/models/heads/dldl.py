@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 
 from keras_mtl.errors import UserError
@@ -39,7 +41,7 @@ class Dldl(BinsHead):
     def __init__(self, task: Task, sigma: float | None = None, l1_weight: float = 1.0, step: float | None = None):
         super().__init__(task, step)
         self.sigma = 2 * self.step if sigma is None else sigma
-        if self.sigma <= 0 or l1_weight < 0:
+        if not (0 < self.sigma < math.inf and 0 <= l1_weight < math.inf):
             raise UserError(
                 f"Head 'dldl' needs sigma > 0 and l1_weight >= 0. Received: sigma={self.sigma}, l1_weight={l1_weight}"
             )

@@ -24,6 +24,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         (404, "No such model or version"),
         (413, "Too many bytes or pixels"),
         (429, "Too many requests: Retry-After says when to try again"),
+        (500, "The model gives numbers that are not finite"),
         (501, "The face detector is not installed"),
         (503, "Starting or stopping"),
         (504, "Not answered in time"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_mtl.cli import flag
+from keras_mtl.cli import Settings, flag
 from keras_mtl.serving.backends import AUTO, BACKENDS
 
 MODELS, ADDRESS, SPEED, LIMITS, FACES = "Models", "Address", "Speed", "Limits", "Faces"
 
 
 @dataclasses.dataclass(frozen=True)
-class ServeConfig:
+class ServeConfig(Settings):
     """How and what to serve."""
 
     model: tuple[str, ...] = flag(

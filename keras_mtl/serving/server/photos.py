@@ -120,7 +120,7 @@ async def _predict(
         await state.decode(look)  # Once for all of them.
 
     def submitted(served: Served) -> Coroutine[Any, Any, Outputs]:
-        return served.batcher.submit(lambda: look().squares[served.exported.size])
+        return served.predict(lambda: look().squares[served.exported.size])
 
     answers = await _together([submitted(served) for served in chosen if places])
     seen = look()

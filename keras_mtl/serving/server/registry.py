@@ -13,7 +13,7 @@ import numpy as np
 from keras_mtl.errors import UserError
 from keras_mtl.serving.backends import AUTO
 from keras_mtl.serving.exported import ExportedModel
-from keras_mtl.serving.server.batching import Batcher
+from keras_mtl.serving.server.batching import Batcher, Outputs
 from keras_mtl.serving.server.memory import give_back_memory
 from keras_mtl.serving.server.metrics import Metrics
 from keras_mtl.serving.server.refusal import Refusal
@@ -32,6 +32,15 @@ class Served:
 
     def __init__(self, exported: ExportedModel, batcher: Batcher):
         self.exported, self.batcher = exported, batcher
+
+    async def predict(self, prepare: Callable[[], np.ndarray]) -> Outputs:
+        """As `Batcher.submit`. Raises Refusal (500) where the model's outputs are not finite."""
+        outputs = await self.batcher.submit(prepare)
+        try:
+            self.exported.check(outputs)
+        except UserError as error:
+            raise Refusal(500, str(error)) from None
+        return outputs
 
 
 class ModelVersions:
@@ -186,7 +195,7 @@ class Registry:
             exported = self._open(folder, preferred if self._backend == AUTO else self._backend)
             size = exported.size
             for count in (1, self._max_batch):
-                exported.backend.predict(np.zeros([count, size, size, 3], np.uint8))
+                exported.check(exported.backend.predict(np.zeros([count, size, size, 3], np.uint8)))
         except Exception:
             self._metrics.loads.labels(name, "failed").inc()
             raise

@@ -90,7 +90,7 @@ async def _predict(request: Request, name: str, version: str) -> Response:
             return read
 
         async def work() -> bytes:
-            outputs = await served.batcher.submit(images)
+            outputs = await served.predict(images)
             return _encoded(served.exported, outputs, by_row)
 
         return encoded(await state.within_time(work()))
