@@ -70,7 +70,7 @@ class CheckpointFiles:
         """Removes all but the newest up to a number, and what killed writes left."""
         numbers = sorted(number for number in self._numbers() if number <= newest)
         kept = {self._path(number).name for number in numbers[-KEPT:]}
-        for part in self.directory.glob(f"{STEM}-*"):
+        for part in (*self.directory.glob(f"{STEM}-*"), *self.directory.glob("checkpoint.tmp*")):
             if part.stem in kept:
                 continue
             if part.is_dir():

@@ -64,11 +64,12 @@ def test_what_a_killed_write_left_is_swept_by_the_next(tmp_path):
     folder = written(tmp_path)
     (folder / "ckpt-4_temp").mkdir()
     (folder / "ckpt-4_temp" / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
-    (folder / "ckpt-9.data-00000-of-00001").write_bytes(b"half")
+    for name in ("ckpt-9.data-00000-of-00001", "checkpoint.tmp0123"):
+        (folder / name).write_bytes(b"half")
     training = Training(folder)
     assert training.start() and training.progress.epoch == 3
     training.epochs(1)
-    assert sorted({path.stem for path in folder.glob("ckpt-*")}) == ["ckpt-3", "ckpt-4"]
+    assert sorted({path.stem for path in folder.iterdir()}) == ["checkpoint", "ckpt-3", "ckpt-4"]
 
 
 def emptied(path):
