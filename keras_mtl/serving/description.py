@@ -66,7 +66,10 @@ def read_description(version: pathlib.Path) -> Description:
         UserError: it is missing, damaged, or of another format than this version's.
     """
     path = version / DESCRIPTION_FILE
-    found = read_json(path)
+    try:
+        found = read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; {AGAIN}") from None
     if found.get("format") != FORMAT:
         raise UserError(f"{version} is an export of format {found.get('format')!r}, expected {FORMAT}: {AGAIN}")
     try:

@@ -62,7 +62,7 @@ class ModelVersions:
         """
         there = self.there()
         preferred = self.find().exported.backend.name if self.served else AUTO
-        fresh = {}
+        fresh: dict[str, Served] = {}
         for version in there if keep_all else reversed(there):
             if not keep_all and (fresh or version in self.served):
                 break
