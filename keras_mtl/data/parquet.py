@@ -14,7 +14,7 @@ import numpy as np
 from keras_mtl.data.source import digest, stamp
 from keras_mtl.data.table import Row, TableFile
 from keras_mtl.errors import UserError
-from keras_mtl.files import check_file
+from keras_mtl.files import check_file, shortened
 from keras_mtl.photos import DECODING
 from keras_mtl.tasks import Task
 
@@ -123,9 +123,9 @@ def _read(file: Any, table: pathlib.Path, columns: Sequence[str]) -> Iterator[di
                     try:
                         yield from batch.slice(row, 1).to_pylist()
                     except (ValueError, OverflowError, pyarrow.ArrowException) as error:
-                        yield f"can't be read: {error}"
+                        yield f"can't be read: {shortened(str(error))}"
     except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{table} is damaged: {' '.join(str(error).split())}") from None
+        raise UserError(f"{table} is damaged: {shortened(str(error))}") from None
 
 
 def _opened(table: pathlib.Path) -> Any:
@@ -136,6 +136,6 @@ def _opened(table: pathlib.Path) -> Any:
         check_file(table)
         return pyarrow.parquet.ParquetFile(table)
     except pyarrow.ArrowException as error:
-        raise UserError(f"{table} is not a parquet file: {' '.join(str(error).split())}") from None
+        raise UserError(f"{table} is not a parquet file: {shortened(str(error))}") from None
     except OSError as error:
-        raise UserError(f"{table} can't be read: {error.strerror or error}") from None
+        raise UserError(f"{table} can't be read: {error.strerror or shortened(str(error))}") from None
