@@ -67,7 +67,14 @@ class ParquetSource(TableFile):
 
     def encoded(self, images: Sequence[str]) -> list[bytes]:
         """The named images as they are kept; empty for one that the table does not hold."""
-        return [self._bytes(*self._held[image]) for image in images] if self._holds(images) else super().encoded(images)
+        if not self._holds(images):
+            return super().encoded(images)
+        import pyarrow
+
+        try:
+            return [self._bytes(*self._held[image]) for image in images]
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise UserError(f"Source {self.name}: its images can't be read: {shortened(str(error))}") from None
 
     def fingerprint(self, images: Sequence[str], size: int) -> str:
         if not self._holds(images):
@@ -135,7 +142,7 @@ def _opened(table: pathlib.Path) -> Any:
     try:
         check_file(table)
         return pyarrow.parquet.ParquetFile(table)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"{table} is not a parquet file: {shortened(str(error))}") from None
     except OSError as error:
         raise UserError(f"{table} can't be read: {error.strerror or shortened(str(error))}") from None
