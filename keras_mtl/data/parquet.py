@@ -88,7 +88,7 @@ class ParquetSource(TableFile):
         return any(image in self._held for image in images)
 
     def _named(self, split: str, column: str, row: int, path: str | None) -> str:
-        name = f"{split}/{path or f'{row:07d}'}"
+        name = f"{split}/{path or f'{row:07d}'}".strip()  # As a column's other values are taken.
         if self._held.setdefault(name, (split, column, row)) != (split, column, row):
             name += f"#{row:07d}"  # Nothing keeps two images from bearing one path.
             self._held[name] = (split, column, row)
