@@ -100,6 +100,8 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[typing.Any, lis
     values = define(config_class)
     try:
         rest = values(["keras_mtl", *_with_flagfiles(arguments)])[1:]
+    except RecursionError:  # absl looks for a known name like it, letter by letter.
+        raise UserError("A flag has a name of hundreds of letters, which none has (see --help)") from None
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())} (see --help)") from None
     given = {}

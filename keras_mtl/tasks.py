@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import pathlib
@@ -18,6 +19,8 @@ from keras_mtl.values import MISSING, is_number, number_of, plain, read_number
 
 LARGEST_FILE = 128 << 10
 """Bytes of a task file: a thousand classes take a tenth of it."""
+DEEPEST = 50
+"""Brackets inside each other in it."""
 LARGEST_NUMBER = 100_000
 """Values in it."""
 KINDS = ("binary", "multiclass", "ordinal", "regression")
@@ -236,6 +239,10 @@ def _parsed(text: str, *, is_json: bool) -> Any:
         except ValueError as error:
             raise UserError(f"not valid JSON: {error}") from None
     import yaml
+
+    # PyYAML takes seconds to find that out.
+    if max(itertools.accumulate((letter in "[{") - (letter in "]}") for letter in text), default=0) > DEEPEST:
+        raise UserError("it is nested too deeply")
 
     class Loader(yaml.SafeLoader):
         # YAML would read [no, 010] as False and 8. Of what it resolves only << is left, which merges mappings.

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from keras_mtl.errors import UserError
+from keras_mtl.files import shortened
 from keras_mtl.values import shown
 
 OPTIONAL = ("split", "identity", "group")
@@ -63,7 +64,9 @@ class Columns:
         for column in wanted:
             if found.count(column) != 1:
                 number = "no column" if column not in found else "more than one column"
-                raise UserError(f"{where} has {number} {column!r}; its columns are: {', '.join(found)}")
+                raise UserError(
+                    f"{where} has {number} {column!r}; its columns are: {shortened(', '.join(found), 1000)}"
+                )
         return cls(image, labels, "".join(more["split"]), "".join(more["identity"]), tuple(more["group"]))
 
     def used(self, found: Sequence[str]) -> list[str]:

@@ -67,7 +67,14 @@ class ParquetSource(TableFile):
 
     def encoded(self, images: Sequence[str]) -> list[bytes]:
         """The named images as they are kept; empty for one that the table does not hold."""
-        return [self._bytes(*self._held[image]) for image in images] if self._holds(images) else super().encoded(images)
+        if not self._holds(images):
+            return super().encoded(images)
+        import pyarrow
+
+        try:
+            return [self._bytes(*self._held[image]) for image in images]
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise UserError(f"Source {self.name}: its images can't be read: {shortened(str(error))}") from None
 
     def fingerprint(self, images: Sequence[str], size: int) -> str:
         if not self._holds(images):
@@ -81,7 +88,7 @@ class ParquetSource(TableFile):
         return any(image in self._held for image in images)
 
     def _named(self, split: str, column: str, row: int, path: str | None) -> str:
-        name = f"{split}/{path or f'{row:07d}'}"
+        name = f"{split}/{path or f'{row:07d}'}".strip()  # As a column's other values are taken.
         if self._held.setdefault(name, (split, column, row)) != (split, column, row):
             name += f"#{row:07d}"  # Nothing keeps two images from bearing one path.
             self._held[name] = (split, column, row)
@@ -135,7 +142,7 @@ def _opened(table: pathlib.Path) -> Any:
     try:
         check_file(table)
         return pyarrow.parquet.ParquetFile(table)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"{table} is not a parquet file: {shortened(str(error))}") from None
     except OSError as error:
         raise UserError(f"{table} can't be read: {error.strerror or shortened(str(error))}") from None

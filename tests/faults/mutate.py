@@ -357,6 +357,7 @@ def run(name: str, first: int, count: int, seed: int, tell: Callable[[int, str, 
     before = signal.signal(signal.SIGALRM, _alarm)
     try:
         with tempfile.TemporaryDirectory() as folder:
+            attempt(kind, seeds[0], pathlib.Path(folder))  # What is imported for it may start processes.
             for number in range(first, count):
                 chance = random.Random(f"{seed} {name} {number}")
                 data = (kind.change or mutated)(chance.choice(seeds), chance)
