@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -23,6 +24,11 @@ TASKS = {
     "ordinal": BUILT_IN["age_group"],
 }
 """A task of each kind."""
+
+
+def heed_interrupts() -> None:
+    """For `preexec_fn`: a shell's background job, as a suite may be, has SIGINT ignored, and its children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_command(command: str, *flags: object, check: bool = True, **options) -> subprocess.CompletedProcess:
@@ -52,7 +58,8 @@ with only_writer(*sys.argv[1:]):
 def held(*where):
     """Another process that is the `only_writer` there; it is killed at the end."""
     command = [sys.executable, "-c", _HOLD, *map(str, where)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    options = {"cwd": ROOT, "text": True, "preexec_fn": heed_interrupts}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as process:
         try:
             assert process.stdout.readline() == "held\n"
             yield process

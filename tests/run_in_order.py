@@ -32,7 +32,7 @@ class Trained(Exception):
     """A comparison's nets are trained."""
 
 
-def train_here(cells, jobs, output, tell):
+def train_here(cells, jobs, output, tell, **options):
     from keras_mtl.training import train
 
     for cell in cells:

@@ -7,16 +7,15 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ROOT, run_command
+from helpers import ROOT, heed_interrupts, run_command
 
 from keras_mtl import ending
 from keras_mtl.errors import UserError
 
 
 def start(*flags, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "keras_mtl.train", *flags], stderr=subprocess.PIPE, text=True, cwd=ROOT, **options
-    )
+    command = [sys.executable, "-m", "keras_mtl.train", *flags]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=heed_interrupts, **options)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, heed_interrupts
 
 from keras_mtl import locks
 from keras_mtl.files import replacing, write_json
@@ -51,7 +51,8 @@ globals()[sys.argv[2]]()
 
 def killed(folder, what, *, before=lambda: None, end=signal.SIGKILL):
     """A process that was killed while it wrote to a folder."""
-    with subprocess.Popen([sys.executable, "-c", WRITES, folder, what], cwd=ROOT, stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", WRITES, folder, what]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, preexec_fn=heed_interrupts) as process:
         assert process.stdout.readline() == b"half\n"
         before()
         process.send_signal(end)

@@ -95,6 +95,8 @@ def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path
         tell(f"Tuning: {config.trials} trials of {len(trials) // config.trials} methods")
         train_cells(trials, config.jobs, folder / OUTPUT, tell, may_diverge=True)
     tuning = tuning_of(config, trials)
+    if tuning:  # Before the nets of the table are trained: their settings are chosen by nothing else.
+        write_json(target / "trials.json", tuning.to_dict())
     cells = plan_tuned(config, lengths, tuning)
     train_cells(cells, config.jobs, folder / OUTPUT, tell)
     for cell in cells:
@@ -105,8 +107,6 @@ def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path
     table = build_table(results)
     costs = _costs(results, folder / "costs.json", tell)
     with renewing(target) as beside:
-        if tuning:
-            write_json(beside / "trials.json", tuning.to_dict())
         write_table(table, results, costs, beside)
         write_overview(results, table, beside)
         write_report(results, table, costs, beside / "report.html")
