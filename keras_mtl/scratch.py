@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from keras_mtl.locks import LOCK, Taken, locked
 
 _SCRATCH, _REPLACED = ".writing-", ".replaced"
+_OURS = re.compile(rf"{re.escape(_SCRATCH)}[0-9a-f]{{8}}")  # Before there were locks, they were named otherwise.
 _swept: set[str] = set()  # Folders that this process has looked through: once is enough, and they may hold much.
 
 
@@ -28,7 +30,7 @@ def scratch(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
         _swept.add(known)
         _sweep(folder)
     place = folder / f"{_SCRATCH}{secrets.token_hex(4)}"
-    with locked(place / LOCK):
+    with locked(place / LOCK, wait=True):  # Whoever sweeps just now gives it back at once, and it is made anew.
         try:
             yield place
         finally:
@@ -45,9 +47,7 @@ def move(made: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _sweep(folder: pathlib.Path) -> None:
-    for left in [pathlib.Path(entry) for entry in os.scandir(folder) if entry.name.startswith(_SCRATCH)]:
-        if not (left / LOCK).exists():
-            continue  # Not of `scratch`, or so new that it has none yet.
+    for left in [pathlib.Path(entry) for entry in os.scandir(folder) if _OURS.fullmatch(entry.name)]:
         with contextlib.suppress(Taken, OSError), locked(left / LOCK) as file:  # Another user's may be out of reach.
             if file is None:
                 continue

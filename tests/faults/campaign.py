@@ -97,11 +97,13 @@ def photos(root: pathlib.Path) -> None:
 
 def run(command: str, root: pathlib.Path, said: pathlib.Path, *, at: int = -1, fault: str = "") -> int:
     """Runs a command in a fork; the `at`-th write below `root` fails. Returns the exit code, below 0 for a signal."""
+    reading, writing = os.pipe()  # Not a file: no file may grow under some faults.
     pid = os.fork()
     if not pid:
-        with said.open("w") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
+        os.dup2(writing, 1)
+        os.dup2(writing, 2)
+        os.close(writing)
+        os.close(reading)
         code = 1
         try:
             _run_here(command, root, said, at, fault)
@@ -113,6 +115,9 @@ def run(command: str, root: pathlib.Path, said: pathlib.Path, *, at: int = -1, f
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        said.write_bytes(file.read())
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -200,7 +205,7 @@ def disturb(command: str, prepared: pathlib.Path, work: pathlib.Path, wanted: di
     root, said = work / "root", work / "said.txt"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(prepared, root, symlinks=True)
-    for number in (0, 1):  # As it is disturbed, and again if it said that it failed.
+    for number in (0, 1):  # As it is disturbed, and again if it failed or has left something.
         code = run(command, root, said, **({"at": at, "fault": fault} if number == 0 else {"at": 10**9}))
         text = said.read_text(errors="replace")
         if "Traceback" in text or "Fatal Python" in text:
@@ -211,7 +216,7 @@ def disturb(command: str, prepared: pathlib.Path, work: pathlib.Path, wanted: di
             return f"no line that says why: {text.strip()[-200:]}"
         if number and code:
             return f"can't be given again, exit code {code}: {text.strip()[-200:]}"
-        if not code:
+        if not code and not left_over(root):
             break
     found = state(root)
     differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
