@@ -190,8 +190,8 @@ def state(folder: pathlib.Path) -> dict[str, str]:
 
 def _timeless(value):
     if isinstance(value, dict):
-        # Hashes of model.keras: a zip holds the time of day.
-        return {key: _timeless(one) for key, one in value.items() if key not in CLOCKED | {"of"}}
+        # Hashes of model.keras, where a zip holds the time of day, and of a SavedModel.
+        return {key: _timeless(one) for key, one in value.items() if key not in CLOCKED | {"of", "files"}}
     return [_timeless(one) for one in value] if isinstance(value, list) else value
 
 
