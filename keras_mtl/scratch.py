@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from keras_mtl.locks import LOCK, Taken, locked
 
 _SCRATCH, _REPLACED = ".writing-", ".replaced"
-_OURS = re.compile(rf"{re.escape(_SCRATCH)}[0-9a-f]{{8}}")  # Before there were locks, they were named otherwise.
+_TOKEN = re.compile(rf"{re.escape(_SCRATCH)}[0-9a-f]{{8}}")
 _swept: set[str] = set()  # Folders that this process has looked through: once is enough, and they may hold much.
 
 
@@ -47,7 +47,9 @@ def move(made: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _sweep(folder: pathlib.Path) -> None:
-    for left in [pathlib.Path(entry) for entry in os.scandir(folder) if _OURS.fullmatch(entry.name)]:
+    for left in [pathlib.Path(entry) for entry in os.scandir(folder) if entry.name.startswith(_SCRATCH)]:
+        if not (left / LOCK).exists() and not _TOKEN.fullmatch(left.name):
+            continue  # Of before there were locks.
         with contextlib.suppress(Taken, OSError), locked(left / LOCK) as file:  # Another user's may be out of reach.
             if file is None:
                 continue

@@ -252,6 +252,8 @@ def campaign(commands, faults, sample: int, seed: int, tell=print) -> list[str]:
             planned += [(-1, f"size={size}") for size in SIZES if "size" in faults or set(faults) == set(FAULTS)]
             planned = [(at, fault) for at, fault in planned if fault != "size"]
             random.Random(seed).shuffle(planned)
+            first = {fault.partition("=")[0]: (at, fault) for at, fault in reversed(planned)}  # Each kind, in any case.
+            planned = list(dict.fromkeys([*first.values(), *planned]))
             done: collections.Counter = collections.Counter()
             known = len(harms)
             for at, fault in planned[: sample or None]:
