@@ -28,6 +28,7 @@ _ADVICE = {
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "too many files are open: raise the limit (ulimit -n)"),
     errno.ENOMEM: "close other programs, or take a smaller --batch_size or --image_size",
 }
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _stopped_by: int | None = None
 
 
@@ -101,12 +102,12 @@ def told(error: BaseException) -> tuple[str, int] | None:
 
 
 def _surroundings(error: BaseException) -> int | None:
-    """What the system said was wrong. TensorFlow and HDF5 give its words in an error of their own."""
+    """What the system said was wrong. TensorFlow, HDF5 and ArrayRecord give its words in an error of their own."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in _ADVICE else None
-    if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] != "tensorflow":
-        return None
-    return next((code for code in _ADVICE if os.strerror(code) in str(error)), None)
+    is_systems = isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "tensorflow"
+    codes = _ADVICE if is_systems else _OF_DISKS if isinstance(error, RuntimeError) else ()
+    return next((code for code in codes if os.strerror(code) in str(error)), None)
 
 
 def _one_line(error: BaseException, code: int) -> str:

@@ -81,6 +81,12 @@ def _tensorflows():
         (_tensorflows, "Error: runs/a/checkpoints/x.tempstate; No space left on device (free some space", 2),
         # As HDF5 gives it: no errno of its own.
         (lambda: OSError("No writing (message = 'No space left on device')"), "Error: No writing (message = 'No sp", 2),
+        # And ArrayRecord.
+        (
+            lambda: RuntimeError("Failed to write; File too large; a-0 [1]"),
+            "Error: Failed to write; File too large (",
+            2,
+        ),
         (lambda: OSError(errno.EROFS, "Read-only file system", b"runs/a"), "Error: runs/a: Read-only file system", 2),
         (lambda: MemoryError(), "Error: Not enough memory: close other programs, or take a smaller --batch_size", 2),
         (lambda: KeyboardInterrupt(), "Stopped.", 130),

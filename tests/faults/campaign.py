@@ -200,7 +200,15 @@ def left_over(folder: pathlib.Path) -> list[str]:
     return [str(path) for path in folder.rglob(".*") if path.name.startswith((".writing", ".packing"))]
 
 
-def disturb(command: str, prepared: pathlib.Path, work: pathlib.Path, wanted: dict, at: int, fault: str) -> str:
+def disturb(
+    command: str,
+    prepared: pathlib.Path,
+    work: pathlib.Path,
+    wanted: dict,
+    at: int,
+    fault: str,
+    is_removal: bool = False,
+) -> str:
     """One fault; what was wrong then, or an empty text."""
     root, said = work / "root", work / "said.txt"
     shutil.rmtree(root, ignore_errors=True)
@@ -222,7 +230,8 @@ def disturb(command: str, prepared: pathlib.Path, work: pathlib.Path, wanted: di
     differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
     if differing:
         return f"ends otherwise: {', '.join(differing[:4])}"
-    if temporaries := left_over(root):
+    # What could not be removed stays until something is written there again.
+    if (temporaries := left_over(root)) and not is_removal:
         return f"left over: {', '.join(temporaries[:3])}"
     return ""
 
@@ -257,7 +266,8 @@ def campaign(commands, faults, sample: int, seed: int, tell=print) -> list[str]:
             done: collections.Counter = collections.Counter()
             known = len(harms)
             for at, fault in planned[: sample or None]:
-                harm = disturb(command, prepared, work, wanted, at, fault)
+                is_removal = at >= 0 and writes[at].startswith("os.rmdir")
+                harm = disturb(command, prepared, work, wanted, at, fault, is_removal)
                 done[fault.partition("=")[0]] += 1
                 if harm:
                     where = writes[at].replace(str(root), "") if at >= 0 else fault
