@@ -30,11 +30,15 @@ def scratch(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
         _swept.add(known)
         _sweep(folder)
     place = folder / f"{_SCRATCH}{secrets.token_hex(4)}"
-    with locked(place / LOCK, wait=True):  # Whoever sweeps just now gives it back at once, and it is made anew.
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+    try:
+        with locked(place / LOCK, wait=True):  # Whoever sweeps just now gives it back at once, and it is made anew.
+            try:
+                yield place
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+    finally:
+        with contextlib.suppress(OSError):  # It is there where the lock could not be made.
+            place.rmdir()
 
 
 def move(made: pathlib.Path, target: pathlib.Path) -> None:
