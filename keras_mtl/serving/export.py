@@ -114,11 +114,8 @@ def export_model(
     from keras_mtl.models.divergence import check_weights
 
     check_weights(model, f"The model {name!r}")
-    with only_writer(folder):
-        newest = folder / str(max(versions(folder), default=0))
-        if _holds(newest, described, [one.name for one in chosen], score is not None):
-            write_serving_config(directory)  # It may be what is missing.
-            return newest
+
+    def write(beside: pathlib.Path) -> None:
         # Imported here, so that a wrong argument or path is reported at once.
         import tensorflow as tf
 
@@ -127,20 +124,21 @@ def export_model(
 
         ready = with_precision(model, "float32") if precision == "float32" else model
         folded = fold_batch_normalization(ready) if fold else ready
-        if images is None:
-            size = described["image_size"]
-            images = np.random.default_rng(0).integers(0, 256, [NOISE, size, size, 3], np.uint8)
+        size = described["image_size"]
+        noise = np.random.default_rng(0).integers(0, 256, [NOISE, size, size, 3], np.uint8)
+        looked_at = noise if images is None else images
+        with tempfile.TemporaryDirectory() as lists:
+            module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)), calibration)
+            check_finite(module.serving_default(looked_at[:NOISE]), f"The model {name!r}")
+            tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
+        written = _write_formats(beside, chosen, model, calibration, looked_at, score)
+        write_json(beside / DESCRIPTION_FILE, {**described, "formats": written, "files": file_hashes(beside)})
 
-        def write(beside: pathlib.Path) -> None:
-            with tempfile.TemporaryDirectory() as lists:
-                module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)), calibration)
-                check_finite(module.serving_default(images[:NOISE]), f"The model {name!r}")
-                tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
-            written = _write_formats(beside, chosen, model, calibration, images, score)
-            write_json(beside / DESCRIPTION_FILE, {**described, "formats": written, "files": file_hashes(beside)})
-
-        version = add_version(folder, write)
-    write_serving_config(directory)
+    with only_writer(folder):
+        version = folder / str(max(versions(folder), default=0))
+        if not _holds(version, described, [one.name for one in chosen], score is not None):
+            version = add_version(folder, write)
+    write_serving_config(directory)  # In any case: an export that was killed may have left it out.
     return version
 
 
