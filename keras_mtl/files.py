@@ -96,7 +96,7 @@ def renewing(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 def content_hash(data: bytes) -> str:
     """A hash of a file's bytes, which a second file bears to say which first one it was written with."""
-    return hashlib.sha256(data).hexdigest()[:32]
+    return _short(hashlib.sha256(data))
 
 
 def printable(name: str) -> str:
@@ -176,11 +176,28 @@ def opened(path: str | pathlib.Path) -> BinaryIO:
 def checksum(path: str | pathlib.Path, start: int = 0) -> int:
     """The CRC-32 of a file's bytes from one on, of which some are in memory at a time. Half a second a gigabyte."""
     found = 0
-    with open(path, "rb") as file:
+    for some in _pieces(path, start):
+        found = zlib.crc32(some, found)
+    return found
+
+
+def file_hash(path: str | pathlib.Path) -> str:
+    """The `content_hash` of a file's bytes, of which some are in memory at a time."""
+    found = hashlib.sha256()
+    for some in _pieces(path):
+        found.update(some)
+    return _short(found)
+
+
+def _pieces(path: str | pathlib.Path, start: int = 0) -> Iterator[bytes]:
+    with opened(path) as file:
         file.seek(start)
         while some := file.read(_SOME):
-            found = zlib.crc32(some, found)
-    return found
+            yield some
+
+
+def _short(found: Any) -> str:
+    return found.hexdigest()[:32]
 
 
 def check_file(path: str | pathlib.Path) -> None:
@@ -303,11 +320,12 @@ def read_json(path: str | pathlib.Path, kind: Any = dict) -> Any:
     Raises:
         UserError: it is missing, not JSON, or holds something else; the message names the file and the field.
     """
+    text = read_text(path, limit=LARGEST_JSON)
     try:
-        value = json.loads(read_text(path, limit=LARGEST_JSON))
+        value = json.loads(text)
         check_shape(value, kind)
     except UserError as error:
-        raise UserError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+        raise UserError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}") from None
     return value

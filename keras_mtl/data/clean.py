@@ -21,7 +21,17 @@ from typing import Literal, TypedDict
 
 from keras_mtl.data.source import Records, digest
 from keras_mtl.errors import UserError
-from keras_mtl.files import content_hash, parse_csv, printable, read_bytes, read_json, renewing, write_csv, write_json
+from keras_mtl.files import (
+    content_hash,
+    file_hash,
+    parse_csv,
+    printable,
+    read_bytes,
+    read_json,
+    renewing,
+    write_csv,
+    write_json,
+)
 from keras_mtl.values import read_number
 
 LEDGER, FACTS = "removed.csv", "clean.json"
@@ -148,7 +158,7 @@ def write_clean(
         columns = [field.name for field in dataclasses.fields(Removed)]
         write_csv(beside / LEDGER, columns, map(dataclasses.astuple, removed))
         facts = {"side": side, "validation_fraction": validation_fraction, "seen": seen}
-        write_json(beside / FACTS, {**facts, "ledger": content_hash(read_bytes(beside / LEDGER))})
+        write_json(beside / FACTS, {**facts, "ledger": file_hash(beside / LEDGER)})
 
 
 class _Facts(TypedDict):

@@ -107,13 +107,15 @@ def place_labels(
         across, down = min(max(left, 0.0), size[0] - wide), min(max(top, 0.0), size[1] - high)
         corners = ((across, bottom), (across, top - high), (right, down), (left - wide, down))
         free = (
-            label
-            for label in ((x, y, x + wide, y + high) for x, y in corners)
-            if min(label[:2]) >= 0 and label[2] <= size[0] and label[3] <= size[1]
-            if not any(_overlap(label, other) for other in taken)
+            place
+            for place in ((x, y, x + wide, y + high) for x, y in corners)
+            if min(place[:2]) >= 0 and place[2] <= size[0] and place[3] <= size[1]
+            if not any(_overlap(place, other) for other in taken)
         )
-        placed.append(next(free, None))
-        taken += [label for label in placed[-1:] if label]
+        label = next(free, None)
+        placed.append(label)
+        if label:
+            taken.append(label)
     return placed
 
 

@@ -6,7 +6,7 @@ import pathlib
 from typing import Any, TypedDict
 
 from keras_mtl.errors import UserError
-from keras_mtl.files import content_hash, read_bytes, read_json
+from keras_mtl.files import file_hash, read_json
 from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, FORMATS_FOLDER, MODEL_FILE
 from keras_mtl.shapes import check_shape
 from keras_mtl.tasks import Task
@@ -86,7 +86,7 @@ def read_description(version: pathlib.Path) -> Description:
 def file_hashes(version: pathlib.Path) -> dict[str, str]:
     """A hash of each file in a version's folder but `tasks.json`, which they are for."""
     names = [path.relative_to(version).as_posix() for path in sorted(version.rglob("*")) if path.is_file()]
-    return {name: content_hash(read_bytes(version / name)) for name in names if name != DESCRIPTION_FILE}
+    return {name: file_hash(version / name) for name in names if name != DESCRIPTION_FILE}
 
 
 def check_files(version: pathlib.Path, backend: str = "") -> None:
@@ -110,7 +110,7 @@ def check_files(version: pathlib.Path, backend: str = "") -> None:
             continue
         if not (version / name).is_file():
             raise Damaged(version, f"{name} is missing")
-        if digest and content_hash(read_bytes(version / name)) != digest:
+        if digest and file_hash(version / name) != digest:
             raise Damaged(version, f"{name} is not as it was written")
 
 

@@ -81,9 +81,10 @@ def _is_number(text: str, name: str) -> bool:
     if name == "step":
         return is_whole(text)
     try:
-        return not text or float(text) is not None
+        float(text or 0)
     except ValueError:
         return False
+    return True
 
 
 def place_of(row: Mapping[str, str]) -> Place:

@@ -16,7 +16,7 @@ import keras_mtl
 from keras_mtl import cli
 from keras_mtl.data.source import Bad
 from keras_mtl.errors import UserError
-from keras_mtl.files import content_hash, read_bytes, read_csv, read_json, read_text, replacing, write_csv, write_json
+from keras_mtl.files import file_hash, read_csv, read_json, read_text, replacing, write_csv, write_json
 from keras_mtl.locks import only_writer
 from keras_mtl.scratch import is_unused
 from keras_mtl.training.config import Config
@@ -201,7 +201,7 @@ class RunFolder:
 
     def _hashes(self, split: str) -> dict[str, str]:
         paths = {"model": self.model_path, "predictions": self.predictions_path / f"{split}.csv"}
-        return {name: content_hash(read_bytes(path)) for name, path in paths.items()}
+        return {name: file_hash(path) for name, path in paths.items()}
 
     def update_metrics(self, **entries) -> None:
         """Sets entries of `metrics.json`, takes out those that are None, and keeps the others."""
