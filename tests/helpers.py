@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import signal
 import subprocess
 import sys
+
+from warm_commands import is_as_imported, run_warm
 
 from keras_mtl.tasks import BUILT_IN, Task
 
@@ -32,15 +35,23 @@ def heed_interrupts() -> None:
 
 
 def run_command(command: str, *flags: object, check: bool = True, **options) -> subprocess.CompletedProcess:
-    """Runs `python -m keras_mtl.<command>` with flags, as a user does; returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"keras_mtl.{command}", *map(str, flags)],
-        capture_output=True,
-        text=True,
-        cwd=options.pop("cwd", ROOT),
-        timeout=600,  # Some machines are several times slower.
-        **options,
-    )
+    """Runs `python -m keras_mtl.<command>` with flags, as a user does; returns what it printed.
+
+    In a process of its own where `options` are given, other than `cwd`; else in a fork of one that has done the imports.
+    """
+    arguments, cwd = list(map(str, flags)), options.pop("cwd", ROOT)
+    seconds = 600  # Some machines are several times slower.
+    if not options and hasattr(os, "fork") and is_as_imported():
+        done = run_warm(command, arguments, cwd, seconds)
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", f"keras_mtl.{command}", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            timeout=seconds,
+            **options,
+        )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 
