@@ -7,10 +7,12 @@ TensorFlow can't decode to the same pixels is refused everywhere.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import PIL.Image
@@ -29,6 +31,8 @@ ORIENTATION = 0x0112
 """The Exif tag that says how the camera was held; 1 is upright."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".jp2", ".ppm")
 """Names of image files. Those of formats that aren't read are among them, so that they are told and not passed over."""
+_BAND = 64
+"""Rows of a transparent photo that are computed at a time, in wider numbers: of all at once memory runs short."""
 _OTHERS = {
     "a GIF": (b"GIF8",),
     "a BMP": (b"BM",),
@@ -67,22 +71,34 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
         OSError, ValueError: it is damaged, an animated WebP, of another format or no image; the message goes on from
             "photo.jpg: ".
     """
+    with _opened(data, max_pixels) as photo:
+        # TensorFlow's decoder writes beyond its memory where this bit is set, however many pictures there are.
+        if data[12:16] == b"VP8X" and data[20] & 2:
+            raise ValueError("is an animated WebP, which is not read: keep one picture of it")
+        if photo.format == "PNG" and data[25] in (0, 2) and data[24] != 8:
+            # Pillow compares the one transparent colour with pixels that it has already brought to 8 bits.
+            photo.info.pop("transparency", None)
+        photo.load()
+        method = _TRANSPOSED.get(_orientation(photo))
+        upright = _rgb(photo)
+        return upright if method is None else upright.transpose(method)
+
+
+def photo_size(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Width and height of an encoded photo as its file has them, from its head alone. Raises as `decode_photo`."""
+    with _opened(data, max_pixels) as photo:
+        return photo.size
+
+
+@contextlib.contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[PIL.Image.Image]:
     try:
         with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as photo:
             if photo.width * photo.height > max_pixels:
                 raise TooLarge(
                     f"has {photo.width:,} x {photo.height:,} pixels; at most {max_pixels / 1e6:g} million are taken"
                 )
-            # TensorFlow's decoder writes beyond its memory where this bit is set, however many pictures there are.
-            if data[12:16] == b"VP8X" and data[20] & 2:
-                raise ValueError("is an animated WebP, which is not read: keep one picture of it")
-            if photo.format == "PNG" and data[25] in (0, 2) and data[24] != 8:
-                # Pillow compares the one transparent colour with pixels that it has already brought to 8 bits.
-                photo.info.pop("transparency", None)
-            photo.load()
-            method = _TRANSPOSED.get(_orientation(photo))
-            upright = _rgb(photo)
-            return upright if method is None else upright.transpose(method)
+            yield photo
     except PIL.UnidentifiedImageError:
         raise ValueError(_unread(data)) from None
     except PIL.Image.DecompressionBombError:
@@ -129,7 +145,11 @@ def _rgb(photo: PIL.Image.Image) -> PIL.Image.Image:
     if photo.mode.startswith("I"):  # 16 bits of grey
         return PIL.Image.fromarray((np.asarray(photo).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
     if photo.has_transparency_data:
-        coloured = np.asarray(photo.convert("RGBA")).astype(np.uint32)
-        colour, alpha = coloured[..., :3], coloured[..., 3:]
-        return PIL.Image.fromarray(((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8))
+        coloured = np.asarray(photo.convert("RGBA"))
+        opaque = np.empty([*coloured.shape[:2], 3], np.uint8)
+        for start in range(0, len(opaque), _BAND):
+            rows = slice(start, start + _BAND)
+            colour, alpha = coloured[rows, :, :3].astype(np.uint32), coloured[rows, :, 3:].astype(np.uint32)
+            opaque[rows] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+        return PIL.Image.fromarray(opaque)
     return photo if photo.mode == "RGB" else photo.convert("RGB")

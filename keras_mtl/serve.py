@@ -17,7 +17,7 @@ from keras_mtl.cli import run_command
 from keras_mtl.errors import UserError
 from keras_mtl.serving.server.config import ServeConfig
 
-_PACKAGES = ("fastapi", "orjson", "prometheus_client", "python_multipart", "uvicorn")
+_PACKAGES = ("asgi_correlation_id", "fastapi", "limits", "orjson", "prometheus_client", "python_multipart", "uvicorn")
 
 
 def main(config: ServeConfig) -> None:

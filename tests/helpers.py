@@ -37,7 +37,7 @@ def heed_interrupts() -> None:
 def run_command(command: str, *flags: object, check: bool = True, **options) -> subprocess.CompletedProcess:
     """Runs `python -m keras_mtl.<command>` with flags, as a user does; returns what it printed.
 
-    In a process of its own where `options` are given, other than `cwd`; else in a fork of one that has done the imports.
+    In a process of its own where there are `options` other than `cwd`; else in a fork of one that has done the imports.
     """
     arguments, cwd = list(map(str, flags)), options.pop("cwd", ROOT)
     seconds = 600  # Some machines are several times slower.

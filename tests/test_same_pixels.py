@@ -19,7 +19,8 @@ from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.inputs import Shot
 from keras_mtl.serving.photo_graph import decode_image, resize_images
 from keras_mtl.serving.reading import read_whole
-from keras_mtl.serving.server.pixels import decode as server_decode
+from keras_mtl.serving.server.budget import Budget
+from keras_mtl.serving.server.pixels import decoded
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.tasks import select_tasks
 
@@ -88,7 +89,8 @@ def test_predict_and_the_server_see_the_same_pixels(table):
     for number, data in enumerate(GOOD.values()):
         (seen,) = read_whole(Shot(str(table.root / f"{number}.jpg"))).images
         np.testing.assert_array_equal(square_pixels(seen, SIZE), expected(data))
-        np.testing.assert_array_equal(square_pixels(server_decode(data, 9), SIZE), expected(data))
+        with decoded(data, 9, Budget(1), 0) as photo:
+            np.testing.assert_array_equal(square_pixels(photo, SIZE), expected(data))
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -97,8 +99,8 @@ def test_what_is_not_read_is_refused_by_predict_the_server_and_the_graph(kind, t
     (tmp_path / "a.jpg").write_bytes(data)
     look = read_whole(Shot(str(tmp_path / "a.jpg")))
     assert said in look.error and not look.images
-    with pytest.raises(Refusal, match=said):
-        server_decode(data, 9)
+    with pytest.raises(Refusal, match=said), decoded(data, 9, Budget(1), 0):
+        pass
     # In plain TensorFlow the process dies of an animated WebP (2.21: "malloc(): invalid size").
     with pytest.raises(tf.errors.InvalidArgumentError, match="animated WebP" if "WebP" in kind else "neither JPEG"):
         graph_decode(data)

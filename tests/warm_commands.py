@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import functools
 import gc
+import importlib
 import json
 import os
 import pathlib
@@ -99,9 +100,8 @@ if __name__ == "__main__":
     from keras_mtl.quiet import import_tensorflow
 
     import_tensorflow()
-    import keras_mtl.evaluation.evaluate
-    import keras_mtl.training.fit
-
+    for name in ("training.fit", "evaluation.evaluate"):
+        importlib.import_module(f"keras_mtl.{name}")
     gc.freeze()  # Else the first collection in a fork copies every page.
     if asked := _serve():
         _run(*asked)

@@ -274,10 +274,12 @@ def _forms() -> list[bytes]:
 
 
 def _read_form(path: pathlib.Path) -> None:
-    from keras_mtl.serving.server import pixels
+    from keras_mtl.serving.server.budget import Budget
+    from keras_mtl.serving.server.pixels import decoded
     from keras_mtl.serving.server.uploads import uploaded_photo
 
-    pixels.decode(uploaded_photo(path.read_bytes(), "multipart/form-data; boundary=x"), 1.0)
+    with decoded(uploaded_photo(path.read_bytes(), "multipart/form-data; boundary=x"), 1.0, Budget(1), 0):
+        pass
 
 
 KINDS = {

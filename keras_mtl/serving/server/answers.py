@@ -21,7 +21,10 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": Error, "description": text}
     for code, text in (
         (400, "Bad input"),
+        (401, "No key, where the server wants one"),
+        (403, "Sent by a page of another site"),
         (404, "No such model or version"),
+        (408, "Sent too slowly"),
         (413, "Too many bytes or pixels"),
         (429, "Too many requests: Retry-After says when to try again"),
         (500, "The model gives numbers that are not finite"),

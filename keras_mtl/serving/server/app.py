@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import logging
 import time
 from collections.abc import AsyncIterator
 
 import fastapi
+import orjson
 import starlette.exceptions
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keras_mtl
 from keras_mtl.errors import UserError
 from keras_mtl.serving.server import page, photos, rest
+from keras_mtl.serving.server.access import add_access, check_key
 from keras_mtl.serving.server.answers import answer, refused
 from keras_mtl.serving.server.config import ServeConfig
+from keras_mtl.serving.server.memory import give_back_memory
 from keras_mtl.serving.server.metrics import Metrics
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.server.state import State, state_of
 
 log = logging.getLogger("keras_mtl.serve")
+access = logging.getLogger("keras_mtl.serve.access")
+IDLE_SECONDS = 3
+"""How long nothing is answered before memory is given back."""
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -48,14 +56,16 @@ def build_app(config: ServeConfig) -> fastapi.FastAPI:
     )
     app.state.shared = shared
     app.include_router(health)
-    app.include_router(photos.router)
-    app.include_router(rest.router)
+    keyed = [fastapi.Depends(check_key)]
+    app.include_router(photos.router, dependencies=keyed)
+    app.include_router(rest.router, dependencies=keyed)
     app.include_router(page.router)
     app.add_exception_handler(Refusal, lambda request, error: refused(error))  # type: ignore[arg-type]
     app.add_exception_handler(starlette.exceptions.HTTPException, _plain_error)
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(Exception, _defect)
-    app.add_middleware(Counting, metrics=shared.metrics)
+    add_access(app, config)
+    app.add_middleware(Counting, metrics=shared.metrics, log=config.access_log)
     return app
 
 
@@ -69,7 +79,7 @@ async def healthz() -> Response:
 
 @health.get("/readyz", summary="Whether requests are welcome")
 async def readyz(request: Request) -> Response:
-    ready = state_of(request).ready
+    ready = state_of(request).ready and not state_of(request).draining
     return answer({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
 
@@ -79,21 +89,29 @@ async def metrics(request: Request) -> Response:
 
 
 class Counting:
-    """Middleware: counts requests, times them, and adds the headers that every answer bears."""
+    """Middleware: counts requests, times them, and adds the headers that every answer bears.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics):
-        self.app, self.metrics = app, metrics
+    Args:
+        app: what answers.
+        metrics: the counters.
+        log: whether to log a line of JSON for each.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, log: bool = False):
+        self.app, self.metrics, self.log = app, metrics, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         start, status = time.perf_counter(), 500
+        request_id: str | None = None
 
         async def counted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, request_id
             if message["type"] == "http.response.start":
                 status = message["status"]
+                request_id = Headers(raw=message["headers"]).get("x-request-id")
                 message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
@@ -103,18 +121,31 @@ class Counting:
             # Routes, not paths, of which there are as many as somebody likes.
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.requests.labels(scope["method"] if route != "other" else "other", route, status).inc()
-            self.metrics.seconds.labels(route).observe(time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self.metrics.seconds.labels(route).observe(seconds)
+            if self.log:
+                line = {
+                    "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+                    "request_id": request_id,
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "milliseconds": round(1000 * seconds, 2),
+                }
+                access.info("%s", orjson.dumps(line).decode())
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: fastapi.FastAPI) -> AsyncIterator[None]:
     shared: State = app.state.shared
-    watching = asyncio.create_task(_watch(shared)) if shared.config.reload_seconds else None
+    tasks = [asyncio.create_task(_give_back_when_idle(shared))]
+    if shared.config.reload_seconds:
+        tasks.append(asyncio.create_task(_watch(shared)))
     shared.ready = True
     yield
     shared.ready = False
-    if watching:
-        watching.cancel()
+    for task in tasks:
+        task.cancel()
     shared.close()
 
 
@@ -125,6 +156,17 @@ async def _watch(shared: State) -> None:
             await asyncio.to_thread(shared.registry.refresh)
         except (OSError, UserError) as error:
             log.error("New versions can't be looked for: %s", error)
+
+
+async def _give_back_when_idle(shared: State) -> None:
+    """Gives memory back to the system after work, once there is none for a while."""
+    answered = idle_since = 0
+    while True:
+        await asyncio.sleep(1)
+        count, idle_since = shared.admissions, idle_since + 1 if shared.idle else 0
+        if count > answered and idle_since >= IDLE_SECONDS:
+            answered = count
+            await asyncio.to_thread(give_back_memory)
 
 
 async def _plain_error(request: Request, error: Exception) -> Response:

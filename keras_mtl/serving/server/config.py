@@ -7,7 +7,7 @@ import dataclasses
 from keras_mtl.cli import Settings, flag
 from keras_mtl.serving.backends import AUTO, BACKENDS
 
-MODELS, ADDRESS, SPEED, LIMITS, FACES = "Models", "Address", "Speed", "Limits", "Faces"
+MODELS, ADDRESS, ACCESS, SPEED, LIMITS, FACES = "Models", "Address", "Access", "Speed", "Limits", "Faces"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,27 @@ class ServeConfig(Settings):
     host: str = flag("127.0.0.1", "Address to listen on; 0.0.0.0 for every network.", ADDRESS)
     port: int = flag(8501, "Port to listen on; 0 for any that is free.", ADDRESS, low=0, high=65535)
 
+    drain_seconds: float = flag(
+        0.0, "How long after SIGTERM requests are still answered while /readyz says 503.", ADDRESS, low=0.0
+    )
+
+    allowed_hosts: tuple[str, ...] = flag(
+        (),
+        "Names that the server may be asked by, * for any; by default localhost where only this machine can reach it, "
+        "so that a page that somebody visits can't ask it by a name of its own, and any name elsewhere.",
+        ACCESS,
+    )
+    cors_origins: tuple[str, ...] = flag(
+        (), "Sites whose pages may ask, such as https://example.com, or *; by default none but its own.", ACCESS
+    )
+    api_keys: str = flag("", "A file of keys, one a line: requests need one of them as X-API-Key.", ACCESS, path=True)
+    rate: str = flag("", "How often an address may ask, such as 100/minute; then the answer is 429.", ACCESS)
+    tls_certificate: str = flag("", "A certificate's PEM file, for https; with --tls_key.", ACCESS, path=True)
+    tls_key: str = flag("", "The certificate's private key, a PEM file.", ACCESS, path=True)
+    access_log: bool = flag(
+        False, "Write a line of JSON for each request, without contents and addresses, to stderr.", ACCESS
+    )
+
     backend: str = flag(AUTO, "What runs the models; auto: the fastest here.", SPEED, choices=(AUTO, *BACKENDS))
     threads: int = flag(0, "Cores that one batch may use; 0 for all but one, as two run side by side.", SPEED, low=0)
     max_batch: int = flag(32, "Images of several requests that are predicted at once, at most.", SPEED, low=1)
@@ -38,6 +59,19 @@ class ServeConfig(Settings):
     timeout_seconds: float = flag(30.0, "The longest that a request may take; then the answer is 504.", LIMITS, low=0.1)
     max_body_mb: float = flag(
         20.0, "The largest request, in megabytes; beyond that the answer is 413.", LIMITS, low=0.001
+    )
+    uploads: int = flag(
+        512,
+        "Requests that are read at a time, a quarter of them of one address; beyond that 503 and 429.",
+        LIMITS,
+        low=1,
+    )
+    memory_mb: float = flag(
+        1024.0,
+        "Megabytes for the bodies and photos of all requests together: a half while photos are decoded, which wait for "
+        "it, a quarter for bodies and one for decoded images, beyond which the answer is 503.",
+        LIMITS,
+        low=16.0,
     )
     max_images: int = flag(
         1024, "Images in one request of TensorFlow Serving's form; beyond that the answer is 413.", LIMITS, low=1

@@ -17,6 +17,7 @@ from fastapi import Query, Request, Response
 
 from keras_mtl.data.faces.align import align
 from keras_mtl.data.faces.crops import SIZE
+from keras_mtl.data.faces.detect import Detector
 from keras_mtl.photos import square_pixels
 from keras_mtl.serving.server import pixels
 from keras_mtl.serving.server.answers import ERRORS, answer
@@ -67,12 +68,15 @@ async def predict(
     distributions: Annotated[bool, Query(description="Whether to send distributions.")] = False,
 ) -> Response:
     state = state_of(request)
-    async with state.admitted():
-        chosen = {name: state.registry.find(name) for name in dict.fromkeys(models.split(","))}
+    names = list(dict.fromkeys(models.split(",")))
+    for name in names:
+        state.registry.find(name)  # Refused before its photo is read, and not held while it is.
+    async with state.bodies.read(request) as body, state.admitted():
+        chosen = [state.registry.find(name) for name in names]
 
         async def work() -> dict[str, Any]:
-            photo = await _uploaded(state, request)
-            return await _predict(state, list(chosen.values()), photo, detect, crops, distributions)
+            photo = await _uploaded(state, request, body)
+            return await _predict(state, chosen, photo, detect, crops, distributions)
 
         return answer(await state.within_time(work()))
 
@@ -81,13 +85,15 @@ class _Look(NamedTuple):
     """What of a photo the models are shown: the whole of it, or its faces."""
 
     dimensions: tuple[int, int]  # of the photo: width, height
-    images: list[PIL.Image.Image]
+    images: list[PIL.Image.Image]  # for `crops`
     squares: dict[int, np.ndarray]  # by size
-    ready: float  # when, by time.perf_counter
+    places: list[dict]  # where in the photo
+    decoded: float  # when, by time.perf_counter
+    ready: float
 
 
-async def _uploaded(state: State, request: Request) -> bytes:
-    body, kind = await state.read_body(request), request.headers.get("content-type", "")
+async def _uploaded(state: State, request: Request, body: bytes) -> bytes:
+    kind = request.headers.get("content-type", "")
     if kind.lower().startswith("multipart/"):
         return await state.decode(uploaded_photo, body, kind)  # Reading a form takes a while.
     return uploaded_photo(body, kind)
@@ -98,33 +104,22 @@ async def _predict(
 ) -> dict[str, Any]:
     sizes = {served.exported.size for served in chosen}
     start = time.perf_counter()
-    make: Callable[[], _Look]
+    until = time.monotonic() + state.config.timeout_seconds
+    is_empty = False
     if detect:
-        photo = await state.decode(pixels.decode, data, state.config.max_megapixels)
-        decoded = time.perf_counter()
-        found = await state.detect(photo)
-        places: list[dict] = [
-            {
-                "box": [round(side) for side in face.box],
-                "points": [[round(x, 1), round(y, 1)] for x, y in face.points],
-                "confidence": face.confidence,
-            }
-            for face in found
-        ]
-        make = functools.partial(_faces, photo, [face.points for face in found], state.config.margin, sizes)
+        look = _constant(await state.detect(functools.partial(_faces, state, data, sizes, until)))
+        is_empty = not look().places
     else:
-        places = [{"box": None, "points": None, "confidence": None}]
-        make = functools.partial(_whole, data, state.config.max_megapixels, sizes)
-    look = functools.cache(make)
-    if len(chosen) > 1:
-        await state.decode(look)  # Once for all of them.
+        look = functools.cache(functools.partial(_whole, state, data, sizes, until, crops))
+        if len(chosen) > 1:
+            await state.decode(look)  # Once for all of them.
 
     def submitted(served: Served) -> Coroutine[Any, Any, Outputs]:
         return served.predict(lambda: look().squares[served.exported.size])
 
-    answers = await _together([submitted(served) for served in chosen if places])
+    answers = await _together([submitted(served) for served in chosen if not is_empty])
     seen = look()
-    faces: list[dict] = [{**place, "predictions": {}} for place in places]
+    faces: list[dict] = [{**place, "predictions": {}} for place in seen.places]
     for served, outputs in zip(chosen, answers, strict=False):
         entries = served.exported.readable(outputs, distributions=distributions)
         for face, entry in zip(faces, entries, strict=True):
@@ -139,8 +134,8 @@ async def _predict(
         "models": [_facts(served, distributions) for served in chosen],
         "faces": faces,
         "milliseconds": {
-            "decode": round(1000 * ((decoded if detect else seen.ready) - start), 2),
-            "detect": round(1000 * (seen.ready - decoded), 2) if detect else 0.0,
+            "decode": round(1000 * (seen.decoded - start), 2),
+            "detect": round(1000 * (seen.ready - seen.decoded), 2),
             "predict": round(1000 * (end - seen.ready), 2),
             "total": round(1000 * (end - start), 2),
         },
@@ -152,14 +147,35 @@ async def _together(work: list[Coroutine[Any, Any, Outputs]]) -> list[Outputs]:
     return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
 
 
-def _whole(data: bytes, max_megapixels: float, sizes: set[int]) -> _Look:
-    photo = pixels.decode(data, max_megapixels)
-    return _Look(photo.size, [photo], _squares([photo], sizes), time.perf_counter())
+def _constant(look: _Look) -> Callable[[], _Look]:
+    return lambda: look
 
 
-def _faces(photo: PIL.Image.Image, points: list, margin: float, sizes: set[int]) -> _Look:
-    cut = [align(photo, each, SIZE, margin) for each in points]
-    return _Look(photo.size, cut, _squares(cut, sizes), time.perf_counter())
+def _whole(state: State, data: bytes, sizes: set[int], until: float, crops: bool) -> _Look:
+    with pixels.decoded(data, state.config.max_megapixels, state.decoding, until) as photo:
+        squares, dimensions = _squares([photo], sizes), photo.size
+        small = [_no_larger_than_a_crop(photo)] if crops else []
+        del photo
+    now = time.perf_counter()
+    return _Look(dimensions, small, squares, [{"box": None, "points": None, "confidence": None}], now, now)
+
+
+def _faces(state: State, data: bytes, sizes: set[int], until: float, detector: Detector) -> _Look:
+    with pixels.decoded(data, state.config.max_megapixels, state.decoding, until) as photo:
+        decoded = time.perf_counter()
+        found = detector(photo)
+        cut = [align(photo, face.points, SIZE, state.config.margin) for face in found]
+        dimensions = photo.size
+        del photo
+    places = [
+        {
+            "box": [round(side) for side in face.box],
+            "points": [[round(x, 1), round(y, 1)] for x, y in face.points],
+            "confidence": face.confidence,
+        }
+        for face in found
+    ]
+    return _Look(dimensions, cut, _squares(cut, sizes), places, decoded, time.perf_counter())
 
 
 def _squares(images: list[PIL.Image.Image], sizes: set[int]) -> dict[int, np.ndarray]:
@@ -167,14 +183,18 @@ def _squares(images: list[PIL.Image.Image], sizes: set[int]) -> dict[int, np.nda
     return {size: np.stack([square_pixels(image, size) for image in images]) for size in sizes if images}
 
 
+def _no_larger_than_a_crop(photo: PIL.Image.Image) -> PIL.Image.Image:
+    scale = min(1.0, SIZE / max(photo.size))
+    width, height = (max(1, round(side * scale)) for side in photo.size)
+    return photo.resize((width, height), PIL.Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
 def _encode(images: list[PIL.Image.Image]) -> list[str]:
-    """JPEG in base64, no larger than a crop."""
+    """JPEG in base64."""
     texts = []
     for image in images:
-        small = image.copy()
-        small.thumbnail((SIZE, SIZE))
         encoded = io.BytesIO()
-        small.save(encoded, "JPEG", quality=90)
+        image.save(encoded, "JPEG", quality=90)
         texts.append(base64.b64encode(encoded.getvalue()).decode())
     return texts
 

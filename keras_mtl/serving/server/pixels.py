@@ -4,22 +4,52 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import itertools
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import PIL.Image
 
-from keras_mtl.photos import TooLarge, decode_photo, square_pixels
+from keras_mtl.photos import TooLarge, decode_photo, photo_size, square_pixels
+from keras_mtl.serving.server.budget import Budget
 from keras_mtl.serving.server.refusal import Refusal
 
+PIXEL_BYTES = 16
+"""What decoding takes at most, with its copies, for a pixel."""
+JSON_BYTES = 24
+"""What lists of numbers take, as Python has them, for a byte of JSON."""
 _EXPECTED = "an image is lists [height][width][3] of numbers from 0 to 255"
 
 
-def decode(data: bytes, max_megapixels: float) -> PIL.Image.Image:
-    """An encoded photo, RGB and upright. Raises Refusal: 413 for too many pixels, else 400."""
+@contextlib.contextmanager
+def decoded(data: bytes, max_megapixels: float, budget: Budget, until: float) -> Iterator[PIL.Image.Image]:
+    """An encoded photo, RGB and upright; `budget` has its share back when the block ends, and the photo should be gone.
+
+    Args:
+        data: the file.
+        max_megapixels: of the photo, at most.
+        budget: of the memory that decoding may take.
+        until: the monotonic time after which nobody waits for it.
+
+    Raises:
+        Refusal: 413 for too many pixels, 503 where there is no memory in time, 400 for what is no photo.
+    """
+    most = int(max_megapixels * 1e6)
+    with _refusing():
+        width, height = photo_size(data, most)
+    with budget.waited_for(width * height * PIXEL_BYTES, until - time.monotonic()):
+        with _refusing():
+            photo = decode_photo(data, most)
+        yield photo
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
     try:
-        return decode_photo(data, max_pixels=int(max_megapixels * 1e6))
+        yield
     except TooLarge as error:
         raise Refusal(413, f"The photo {error}") from None
     except (OSError, ValueError) as error:

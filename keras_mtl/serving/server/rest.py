@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import fastapi
@@ -14,10 +16,9 @@ from keras_mtl.photos import square_pixels
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server import pixels
 from keras_mtl.serving.server.answers import ERRORS, answer, encoded
-from keras_mtl.serving.server.config import ServeConfig
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.server.registry import ModelVersions
-from keras_mtl.serving.server.state import state_of
+from keras_mtl.serving.server.state import State, state_of
 
 router = fastapi.APIRouter(tags=["TensorFlow Serving"])
 SIGNATURES = {"serving_default": "DT_UINT8", "serve_float": "DT_FLOAT", "serve_bytes": "DT_STRING"}
@@ -78,15 +79,14 @@ async def version_predict(request: Request, name: str, version: str) -> Response
 
 async def _predict(request: Request, name: str, version: str) -> Response:
     state = state_of(request)
-    async with state.admitted():
+    state.registry.find(name, version)  # Refused before its images are read, and not held while they are.
+    async with state.bodies.read(request) as body, state.admitted():
         served = state.registry.find(name, version)
-        body = await state.within_time(state.read_body(request))
-
         by_row, until = False, time.monotonic() + state.config.timeout_seconds
 
         def images() -> np.ndarray:
             nonlocal by_row
-            read, by_row = _images(body, served.exported.size, state.config, until)
+            read, by_row = _images(body, served.exported.size, state, until)
             return read
 
         async def work() -> bytes:
@@ -96,11 +96,39 @@ async def _predict(request: Request, name: str, version: str) -> Response:
         return encoded(await state.within_time(work()))
 
 
-def _images(body: bytes, size: int, config: ServeConfig, until: float) -> tuple[np.ndarray, bool]:
+def _images(body: bytes, size: int, state: State, until: float) -> tuple[np.ndarray, bool]:
     """The images of a request, uint8 [n, size, size, 3], and whether they came as rows.
 
     It ends at the monotonic time `until`, when nobody waits for the answer any more.
     """
+    with state.decoding.waited_for(len(body) * pixels.JSON_BYTES, until - time.monotonic()):
+        given, signature, by_row = _asked(body, state.config.max_images)
+        state.holding.take(len(given) * size * size * 3)
+        images = np.empty([len(given), size, size, 3], np.uint8)
+        weakref.finalize(images, state.holding.give_back, images.nbytes)
+        if signature != "serve_bytes":
+            for image, numbers in _in_time(images, given, until):
+                whole = signature == "serving_default"
+                image[:] = pixels.from_numbers(numbers, size, whole, state.config.max_megapixels)
+            return images, by_row
+        photos = [_encoded_photo(one) for one in given]
+        del given
+    for image, photo in _in_time(images, photos, until):
+        with pixels.decoded(photo, state.config.max_megapixels, state.decoding, until) as decoded:
+            image[:] = square_pixels(decoded, size)
+            del decoded
+    return images, by_row
+
+
+def _in_time(images: np.ndarray, given: list, until: float) -> Iterator[tuple[np.ndarray, Any]]:
+    for image, one in zip(images, given, strict=True):
+        if time.monotonic() > until:
+            raise Refusal(504, "The images were not decoded in time", retry_after=1)
+        yield image, one
+
+
+def _asked(body: bytes, max_images: int) -> tuple[list, str, bool]:
+    """What stands for each image, the signature, and whether they came as rows."""
     try:
         asked = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -116,16 +144,11 @@ def _images(body: bytes, size: int, config: ServeConfig, until: float) -> tuple[
         given = _named(given)
     if not isinstance(given, list) or not given:
         raise Refusal(400, f"Expected a list of one or more images. Received: {type(given).__name__}")
-    if len(given) > config.max_images:
-        raise Refusal(413, f"The request has {len(given):,} images; at most {config.max_images:,} are taken at once")
+    if len(given) > max_images:
+        raise Refusal(413, f"The request has {len(given):,} images; at most {max_images:,} are taken at once")
     if by_row:
         given = [_named(one) if isinstance(one, dict) and "b64" not in one else one for one in given]
-    images = np.empty([len(given), size, size, 3], np.uint8)
-    for image, one in zip(images, given, strict=True):
-        if time.monotonic() > until:
-            raise Refusal(504, "The images were not decoded in time", retry_after=1)
-        image[:] = _image(one, signature, size, config.max_megapixels)
-    return images, by_row
+    return given, signature, by_row
 
 
 def _named(given: dict) -> Any:
@@ -134,12 +157,10 @@ def _named(given: dict) -> Any:
     return given[INPUT]
 
 
-def _image(given: Any, signature: str, size: int, max_megapixels: float) -> np.ndarray:
-    if signature != "serve_bytes":
-        return pixels.from_numbers(given, size, signature == "serving_default", max_megapixels)
+def _encoded_photo(given: Any) -> bytes:
     if not isinstance(given, dict) or set(given) != {"b64"}:
         raise Refusal(400, 'serve_bytes takes encoded photos as {"b64": "..."}')
-    return square_pixels(pixels.decode(pixels.from_base64(given["b64"]), max_megapixels), size)
+    return pixels.from_base64(given["b64"])
 
 
 def _encoded(exported: ExportedModel, outputs: dict[str, np.ndarray], by_row: bool) -> bytes:

@@ -6,6 +6,7 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 import sys
 import threading
 
@@ -14,6 +15,7 @@ import uvicorn
 from keras_mtl.errors import UserError
 from keras_mtl.serving.server.app import build_app
 from keras_mtl.serving.server.config import ServeConfig
+from keras_mtl.serving.server.protocol import BoundedProtocol
 
 KEEP_SECONDS = 75
 """How long a connection is kept for a next request: longer than clients and proxies keep theirs, which is a minute at
@@ -28,6 +30,8 @@ def start(config: ServeConfig) -> tuple[uvicorn.Server, socket.socket]:
     Raises:
         UserError: the port can't be had, or a model can't be loaded.
     """
+    if bool(config.tls_certificate) != bool(config.tls_key):
+        raise UserError("--tls_certificate and --tls_key are needed together")
     listening = _listen(config.host, config.port)
     try:
         app = build_app(config)
@@ -41,7 +45,16 @@ def start(config: ServeConfig) -> tuple[uvicorn.Server, socket.socket]:
         timeout_graceful_shutdown=STOP_SECONDS,
         timeout_keep_alive=KEEP_SECONDS,
         server_header=False,
+        http=BoundedProtocol,
+        ws="none",
+        ssl_certfile=config.tls_certificate or None,
+        ssl_keyfile=config.tls_key or None,
     )
+    try:
+        settings.load()
+    except (OSError, ssl.SSLError) as error:
+        listening.close()
+        raise UserError(f"The certificate or its key can't be used: {error} (--tls_certificate, --tls_key)") from None
     return uvicorn.Server(settings), listening
 
 
@@ -59,12 +72,19 @@ def serve(config: ServeConfig) -> None:
     # thread than the main one it sets none.
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
 
+    shared = server.config.app.state.shared  # type: ignore[union-attr]
+
     def stop(*_: object) -> None:
-        server.should_exit = True
+        is_first, shared.draining = not shared.draining, True
+        if is_first and config.drain_seconds:
+            threading.Timer(config.drain_seconds, stop).start()
+        else:
+            server.should_exit = True
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    print(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    scheme = "https" if config.tls_certificate else "http"
+    print(f"Serving on {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     thread.start()
     thread.join()
 

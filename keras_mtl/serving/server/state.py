@@ -15,6 +15,9 @@ from fastapi import Request
 from keras_mtl.cores import count_cores
 from keras_mtl.data.faces.detect import Detector, load_detector
 from keras_mtl.errors import UserError
+from keras_mtl.serving.server.access import read_keys
+from keras_mtl.serving.server.bodies import Bodies
+from keras_mtl.serving.server.budget import Budget
 from keras_mtl.serving.server.config import ServeConfig
 from keras_mtl.serving.server.metrics import Metrics
 from keras_mtl.serving.server.refusal import Refusal
@@ -31,17 +34,29 @@ class State:
     """Models, threads and limits.
 
     Attributes:
-        config, metrics, registry: what they are called.
-        ready: whether requests are welcome.
+        config, metrics, registry, bodies: what they are called.
+        decoding: memory that decoding takes; `waited_for` in threads.
+        holding: memory that decoded images take while they wait for the model.
+        ready: whether requests are answered.
+        draining: whether they should go elsewhere, as the server is about to stop.
+        keys: one of which a request must bring, if there are any.
+        admissions: requests that were let in so far.
+        idle: whether nothing is being answered.
     """
 
     def __init__(self, config: ServeConfig):
-        self.config, self.metrics, self.ready = config, Metrics(), False
+        self.config, self.metrics = config, Metrics()
+        self.ready = self.draining = False
+        self.keys = read_keys(config.api_keys) if config.api_keys else ()
+        self.admissions = 0
         # One more than cores: while all predict, it prepares what is next.
         self._working = ThreadPoolExecutor(count_cores() + 1, "work")
         self._detecting = ThreadPoolExecutor(1, "detect")
         self._running = self._detections = 0
         self._detector: Detector | None = None
+        memory = int(config.memory_mb * 1e6)
+        self.decoding, self.holding = Budget(memory // 2), Budget(memory // 4)
+        self.bodies = Bodies(int(config.max_body_mb * 1e6), Budget(memory // 4), config.uploads)
         self.registry = Registry(
             config.model,
             self._working,
@@ -66,22 +81,25 @@ class State:
         """Calls a function that decodes, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._working, functools.partial(function, *arguments))
 
-    async def detect(self, photo: Any) -> list:
-        """The faces of a photo. Raises Refusal where too many wait, or the package isn't installed (501)."""
+    async def detect(self, function: Callable[[Detector], T]) -> T:
+        """Calls a function with the face detector, one at a time: its photo is decoded only when its turn has come.
+
+        Raises Refusal where too many wait (429), or the package isn't installed (501).
+        """
         if self._detections >= DETECTIONS:
             raise Refusal(429, "Too many photos wait for the face detector: try again", retry_after=1)
         self._detections += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._detecting, self._detect, photo)
+            return await asyncio.get_running_loop().run_in_executor(self._detecting, self._detect, function)
         except UserError as error:
             raise Refusal(501, f"This server finds no faces: {error}") from None
         finally:
             self._detections -= 1
 
-    def _detect(self, photo: Any) -> list:
+    def _detect(self, function: Callable[[Detector], T]) -> T:
         if self._detector is None:
             self._detector = load_detector()
-        return self._detector(photo)
+        return function(self._detector)
 
     @contextlib.asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
@@ -91,6 +109,7 @@ class State:
         if self._running >= self.config.queue:
             raise Refusal(429, f"{self._running} requests are being answered, the most at a time: try again", 1)
         self._running += 1
+        self.admissions += 1
         self.metrics.running.inc()
         try:
             yield
@@ -105,21 +124,9 @@ class State:
         except asyncio.TimeoutError:  # noqa: UP041 - another class before Python 3.11
             raise Refusal(504, f"No answer within {self.config.timeout_seconds:g} seconds", retry_after=1) from None
 
-    async def read_body(self, request: Request) -> bytes:
-        """The body, in memory. Raises Refusal (413) as soon as it is known to be too large, 400 for an empty one."""
-        limit = int(self.config.max_body_mb * 1e6)
-        told = request.headers.get("content-length", "")
-        if told.isdecimal() and int(told) > limit:
-            raise Refusal(413, f"The request has {int(told):,} bytes; at most {limit:,} are taken")
-        chunks, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise Refusal(413, f"The request has more than {limit:,} bytes, which is the most that is taken")
-            chunks.append(chunk)
-        if not size:
-            raise Refusal(400, "The request has no body")
-        return b"".join(chunks)
+    @property
+    def idle(self) -> bool:
+        return not self._running
 
     def close(self) -> None:
         for pool in (self._working, self._detecting):
