@@ -93,6 +93,29 @@ class ExportedModel:
         count = len(outputs[next(iter(self.tasks))])
         return [self._entry(outputs, index, distributions) for index in range(count)]
 
+    def output_types(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """For each of `columns` its type, "FP32" or "BYTES" for texts, and an image's shape."""
+        types: dict[str, tuple[str, tuple[int, ...]]] = {}
+        for name, task in self.tasks.items():
+            if "classes" in task:
+                types[name] = "FP32", (len(task["classes"]),)
+                types[f"{name}_class"] = "BYTES", ()
+                continue
+            types[name] = "FP32", ()
+            if bins := self.description["distributions"].get(name):
+                types[f"{name}_distribution"] = "FP32", (len(bins),)
+            if name in self.intervals:
+                types[f"{name}_interval"] = "FP32", (2,)
+        return types
+
+    def columns(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A backend's outputs and `<task>_class`, the likeliest class's name [n, str], as the SavedModel has them."""
+        columns = dict(outputs)
+        for name, task in self.tasks.items():
+            if "classes" in task:
+                columns[f"{name}_class"] = np.array(task["classes"], object)[outputs[name].argmax(-1)]
+        return columns
+
     def check(self, outputs: dict[str, np.ndarray]) -> None:
         """Raises UserError where an output is not finite: no answer is better than NaN."""
         check_finite(outputs, f"Model {self.name}, version {self.version},")

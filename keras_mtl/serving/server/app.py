@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keras_mtl
 from keras_mtl.errors import UserError
-from keras_mtl.serving.server import page, photos, rest
+from keras_mtl.serving.server import inference, page, photos, rest
 from keras_mtl.serving.server.access import add_access, check_key
 from keras_mtl.serving.server.answers import answer, refused
 from keras_mtl.serving.server.config import ServeConfig
@@ -56,9 +56,11 @@ def build_app(config: ServeConfig) -> fastapi.FastAPI:
     )
     app.state.shared = shared
     app.include_router(health)
+    app.include_router(inference.health)
     keyed = [fastapi.Depends(check_key)]
     app.include_router(photos.router, dependencies=keyed)
     app.include_router(rest.router, dependencies=keyed)
+    app.include_router(inference.router, dependencies=keyed)
     app.include_router(page.router)
     app.add_exception_handler(Refusal, lambda request, error: refused(error))  # type: ignore[arg-type]
     app.add_exception_handler(starlette.exceptions.HTTPException, _plain_error)
@@ -79,10 +81,11 @@ async def healthz() -> Response:
 
 @health.get("/readyz", summary="Whether requests are welcome")
 async def readyz(request: Request) -> Response:
-    ready = state_of(request).ready and not state_of(request).draining
+    ready = state_of(request).is_welcoming
     return answer({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
 
+@health.get("/monitoring/prometheus/metrics", summary="The same, where TensorFlow Serving has it")
 @health.get("/metrics", summary="Counters for Prometheus")
 async def metrics(request: Request) -> Response:
     return Response(state_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -171,6 +174,9 @@ async def _give_back_when_idle(shared: State) -> None:
 
 async def _plain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, starlette.exceptions.HTTPException)
+    path = request.url.path
+    if path.startswith("/v1/models/") and error.status_code in (404, 405):  # As TensorFlow Serving has it.
+        return answer({"error": f"Malformed request: {request.method} {path[:200]}"}, 400)
     return answer({"error": str(error.detail)}, error.status_code, dict(error.headers or {}))
 
 

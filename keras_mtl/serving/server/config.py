@@ -22,6 +22,11 @@ class ServeConfig(Settings):
         path=True,
     )
     versions: str = flag("newest", "Which versions of a model to serve.", MODELS, choices=("newest", "all"))
+    labels: tuple[str, ...] = flag(
+        (), "Names of versions, as MODEL/LABEL=VERSION with commas between, for /labels/LABEL in addresses.", MODELS
+    )
+    wait: bool = flag(False, "Start although there is no model yet, and serve what comes.", MODELS)
+    keep_removed: bool = flag(False, "Serve a model on whose versions were all removed from its folder.", MODELS)
     reload_seconds: float = flag(2.0, "How often to look for new versions; 0 for never.", MODELS, low=0.0)
 
     host: str = flag("127.0.0.1", "Address to listen on; 0.0.0.0 for every network.", ADDRESS)

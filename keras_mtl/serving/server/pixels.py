@@ -61,7 +61,7 @@ def from_base64(text: Any) -> bytes:
     if not isinstance(text, str):
         raise Refusal(400, f"b64 must be a text. Received: {type(text).__name__}")
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)  # Many write it in lines.
     except (binascii.Error, ValueError) as error:
         raise Refusal(400, f"Unable to base64 decode: {error}") from None
 
@@ -79,18 +79,26 @@ def from_numbers(value: Any, size: int, whole: bool, max_megapixels: float) -> n
         Refusal: 400 for anything else, 413 for too many pixels.
     """
     numbers, height, width = _flat(value, max_megapixels)
-    kinds = set(map(type, numbers))
+    return square_pixels(PIL.Image.fromarray(levels(numbers, whole).reshape(height, width, 3)), size)
+
+
+def levels(numbers: list[int | float], whole: bool) -> np.ndarray:
+    """Numbers as uint8 [n]. Raises Refusal (400) as `from_numbers`."""
     if whole:
-        if kinds != {int} or min(numbers) < 0 or max(numbers) > 255:
-            raise Refusal(400, f"serving_default takes whole numbers: {_EXPECTED}")
-        levels = np.array(numbers, np.uint8)
-    else:
-        with np.errstate(over="ignore"):
-            floats = np.array(numbers, np.float64).astype(np.float32)
-        if not np.isfinite(floats).all():
-            raise Refusal(400, f"Received a number that is not finite: {_EXPECTED}")
-        levels = np.clip(np.round(floats), 0, 255).astype(np.uint8)
-    return square_pixels(PIL.Image.fromarray(levels.reshape(height, width, 3)), size)
+        if set(map(type, numbers)) != {int} or min(numbers) < 0 or max(numbers) > 255:
+            raise Refusal(400, f"Received something else than whole numbers: {_EXPECTED}")
+        return np.array(numbers, np.uint8)
+    if not set(map(type, numbers)) <= {int, float}:
+        raise Refusal(400, f"Received no numbers: {_EXPECTED}")
+    with np.errstate(over="ignore"):
+        return rounded(np.array(numbers, np.float64).astype(np.float32))
+
+
+def rounded(floats: np.ndarray) -> np.ndarray:
+    """Finite floats as the nearest of 0 to 255, uint8 of the same shape. Raises Refusal (400) for others."""
+    if not np.isfinite(floats).all():
+        raise Refusal(400, f"Received a number that is not finite: {_EXPECTED}")
+    return np.clip(np.round(floats), 0, 255).astype(np.uint8)
 
 
 def _flat(value: Any, max_megapixels: float) -> tuple[list[int | float], int, int]:
@@ -98,19 +106,19 @@ def _flat(value: Any, max_megapixels: float) -> tuple[list[int | float], int, in
 
     Looked through before NumPy sees them: it makes an array of whatever it gets, of texts one as wide as the longest.
     """
-    rows = _same_lists([value])
+    rows = same_lists([value])
     if rows and isinstance(rows[0], list) and len(rows) * len(rows[0]) > max_megapixels * 1e6:
         raise Refusal(
             413, f"The image has {len(rows[0]):,} x {len(rows):,} pixels; at most {max_megapixels:g} million are taken"
         )
-    pixels = _same_lists(rows)
-    numbers = _same_lists(pixels)
+    pixels = same_lists(rows)
+    numbers = same_lists(pixels)
     if not numbers or len(pixels[0]) != 3 or not set(map(type, numbers)) <= {int, float}:
         raise Refusal(400, f"Received no numbers of shape [height, width, 3]: {_EXPECTED}")
     return numbers, len(rows), len(rows[0])
 
 
-def _same_lists(lists: list) -> list:
+def same_lists(lists: list) -> list:
     """What is in lists of one length, together. Raises Refusal for anything else."""
     if set(map(type, lists)) - {list}:
         raise Refusal(400, f"Received no numbers of shape [height, width, 3]: {_EXPECTED}")

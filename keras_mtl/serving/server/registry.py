@@ -20,6 +20,8 @@ from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.versions import is_version, versions
 
 log = logging.getLogger("keras_mtl.serve")
+_ENDED = 16
+"""Versions that went, of which a model's status still tells."""
 
 
 class Served:
@@ -49,12 +51,16 @@ class ModelVersions:
     Attributes:
         name: the folder's name.
         served: by version, in rising order.
-        failures: by version, why it could not be loaded.
+        loading: the version that is being loaded just now, if one is.
+        failures: by version that is there, why it could not be loaded.
+        ended: versions that were served and are no more, the last of them last.
     """
 
     def __init__(self, name: str, folder: pathlib.Path, fixed: str = ""):
         self.name, self.folder, self.fixed = name, folder, fixed
         self.served: dict[str, Served] = {}
+        self.loading = ""
+        self.ended: list[str] = []
         self.failures: dict[str, str] = {}
         self._failed_at: dict[str, int] = {}
 
@@ -64,12 +70,14 @@ class ModelVersions:
             return [self.fixed]
         return [str(version) for version in versions(self.folder) if is_version(self.folder / str(version))]
 
-    def refresh(self, load: Callable[[pathlib.Path, str], Served], keep_all: bool) -> None:
+    def refresh(self, load: Callable[[pathlib.Path, str], Served], keep_all: bool, keep_removed: bool = False) -> None:
         """Loads what is new, then lets go of what is no longer wanted.
 
         Wanted are all versions, or the newest that can be loaded: one that fails is told, and leaves the one before be.
+        Where all were removed nothing is served, or, with `keep_removed`, what was.
         """
         there = self.there()
+        self.failures = {version: reason for version, reason in self.failures.items() if version in there}
         preferred = self.find().exported.backend.name if self.served else AUTO
         fresh: dict[str, Served] = {}
         for version in there if keep_all else reversed(there):
@@ -81,6 +89,7 @@ class ModelVersions:
             changed = _changed_at(folder)
             if self._failed_at.get(version) == changed:
                 continue
+            self.loading = version
             try:
                 fresh[version] = load(folder, preferred)
                 self.failures.pop(version, None)
@@ -89,12 +98,18 @@ class ModelVersions:
                 self.failures[version] = str(error).splitlines()[0] if str(error) else type(error).__name__
                 self._failed_at[version] = changed
                 log.error("Model %s version %s can't be loaded: %s", self.name, version, self.failures[version])
+            finally:
+                self.loading = ""
         together = {**self.served, **fresh}
         works = [version for version in there if version in together]
         wanted = works if keep_all else works[-1:]
         kept = {version: together[version] for version in sorted(together, key=_number) if version in wanted}
-        # Without any that is wanted and works the old ones go on.
-        self.served = kept or self.served
+        # Where none that is there works the old ones go on.
+        before, self.served = self.served, kept if kept or not (there or keep_removed) else self.served
+        gone = [version for version in before if version not in self.served]
+        self.ended = [version for version in [*self.ended, *gone] if version not in self.served][-_ENDED:]
+        for version in gone:
+            log.info("Model %s version %s is no longer served", self.name, version)
 
     def find(self, version: str = "") -> Served:
         """A version, or the newest. Raises Refusal (404) where it isn't served, 503 where none is."""
@@ -117,9 +132,12 @@ class Registry:
         metrics: told what is loaded and predicted.
         backend, threads, at_once, max_batch, seconds: as for `ExportedModel` and `Batcher`.
         keep_all: whether to serve all versions, not the newest alone.
+        keep_removed: whether a model whose versions were all removed is served on.
+        wait: whether folders may hold no model yet.
+        labels: names of versions, as `ServeConfig.labels`.
 
     Raises:
-        UserError: there is no exported model at a path, or two models have one name.
+        UserError: there is no exported model at a path, two models have one name, or a label is none.
     """
 
     def __init__(
@@ -134,6 +152,9 @@ class Registry:
         max_batch: int,
         seconds: float = 0.0,
         keep_all: bool = False,
+        keep_removed: bool = False,
+        wait: bool = False,
+        labels: Sequence[str] = (),
     ):
         if not paths:
             raise UserError("No model given: --model=saved_models/NAME")
@@ -141,12 +162,13 @@ class Registry:
         self._executor, self._metrics = executor, metrics
         self._backend, self._threads = backend, threads
         self._at_once, self._max_batch, self._seconds, self._keep_all = at_once, max_batch, seconds, keep_all
+        self._keep_removed, self._labels = keep_removed, _read_labels(labels)
         self._lock = threading.Lock()
         self._let_go = False
         self.models: dict[str, ModelVersions] = {}
         for path in self._paths:
             found = _models_at(path)
-            if not found:
+            if not found and not wait:
                 what = "there is no such folder" if not path.exists() else "it holds no exported model"
                 raise UserError(
                     f"No exported model at {path}: {what}. Export one: python -m keras_mtl.export --run=runs/NAME"
@@ -154,7 +176,7 @@ class Registry:
             self._add(found)
         for model in self.models.values():
             model.refresh(self._load, self._keep_all)
-            if not model.served:
+            if not model.served and not wait:
                 version, reason = next(iter(model.failures.items()))
                 raise UserError(f"Model {model.folder / version} can't be loaded: {reason}")
             self._tell_version(model)
@@ -170,13 +192,28 @@ class Registry:
                 self._add([model for model in _models_at(path) if model.name not in self.models])
             for model in self.models.values():
                 before = set(model.served)
-                model.refresh(self._load, self._keep_all)
+                model.refresh(self._load, self._keep_all, self._keep_removed)
                 self._let_go |= not before <= set(model.served)
                 self._tell_version(model)
+            self.models = {name: model for name, model in self.models.items() if model.served or model.there()}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no model is served."""
+        return not any(model.served for model in self.models.values())
 
     def find(self, name: str = "", version: str = "") -> Served:
         """A model's version; without a name the first model. Raises Refusal where it isn't served."""
-        return self.model(name or next(iter(self.models))).find(version)
+        models = self.models
+        if not name and not models:
+            raise Refusal(503, "There is no model yet", retry_after=5)
+        return self.model(name or next(iter(models))).find(version)
+
+    def version_of(self, name: str, label: str) -> str:
+        """The version that a label stands for. Raises Refusal (400) for one that isn't known."""
+        if (name, label) not in self._labels:
+            raise Refusal(400, f"Unrecognized servable version label: {label}")
+        return self._labels[name, label]
 
     def model(self, name: str) -> ModelVersions:
         """A model by name. Raises Refusal (404) where there is none."""
@@ -234,6 +271,18 @@ class Registry:
         if model.served:
             newest = model.find().exported.version
             self._metrics.version.labels(model.name).set(float(_number(newest)))
+
+
+def _read_labels(labels: Sequence[str]) -> dict[tuple[str, str], str]:
+    """From "faces/stable=1" to {("faces", "stable"): "1"}."""
+    read = {}
+    for text in labels:
+        name, slash, rest = text.partition("/")
+        label, equals, version = rest.partition("=")
+        if not (name and slash and label and equals and version.isdecimal()):
+            raise UserError(f"--labels takes MODEL/LABEL=VERSION, such as faces/stable=1. Received: {text}")
+        read[name, label] = version
+    return read
 
 
 def _models_at(path: pathlib.Path) -> list[ModelVersions]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-import weakref
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import fastapi
 import numpy as np
@@ -15,9 +14,9 @@ from fastapi import Request, Response
 from keras_mtl.photos import square_pixels
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server import pixels
-from keras_mtl.serving.server.answers import ERRORS, answer, encoded
+from keras_mtl.serving.server.answers import ERRORS, answer, encoded, parameters_of
 from keras_mtl.serving.server.refusal import Refusal
-from keras_mtl.serving.server.registry import ModelVersions
+from keras_mtl.serving.server.registry import ModelVersions, Served
 from keras_mtl.serving.server.state import State, state_of
 
 router = fastapi.APIRouter(tags=["TensorFlow Serving"])
@@ -43,45 +42,60 @@ _BODY = {
 }
 
 
-@router.get("/v1/models/{name}", summary="States of a model's versions", responses=ERRORS)
-async def status(request: Request, name: str) -> Response:
-    return answer(_states(state_of(request).registry.model(name)))
+# The address of a model, of one of its versions and of what a label stands for, as routes and parameters have them.
+_MODEL = "/v1/models/{name}"
+_PLACES = (_MODEL, f"{_MODEL}/versions/{{version}}", f"{_MODEL}/labels/{{label}}")
 
 
-@router.get("/v1/models/{name}/versions/{version}", summary="State of a version", responses=ERRORS)
-async def version_status(request: Request, name: str, version: str) -> Response:
-    states = _states(state_of(request).registry.model(name))["model_version_status"]
-    found = [state for state in states if state["version"] == version]
-    if not found:
-        raise Refusal(404, f"Could not find version {version} of model {name}")
-    return answer({"model_version_status": found})
+class _Place(NamedTuple):
+    """Which model, and which of its versions, a request's address names."""
+
+    name: str
+    version: str
+    is_all: bool
+
+    def find(self, state: State) -> Served:
+        return state.registry.find(self.name, self.version)
 
 
-@router.get("/v1/models/{name}/metadata", summary="Inputs and outputs of a model", responses=ERRORS)
-async def metadata(request: Request, name: str) -> Response:
-    return answer(_metadata(state_of(request).registry.find(name).exported))
+def _place(request: Request) -> _Place:
+    given = request.path_params
+    name, version = given["name"], given.get("version", "")
+    if ":" in name or ("version" in given and not version.isdecimal()):
+        raise Refusal(400, f"Malformed request: {request.method} {request.url.path}")
+    if "label" in given:
+        version = state_of(request).registry.version_of(name, given["label"])
+    return _Place(name, version, is_all=not version)
 
 
-@router.get("/v1/models/{name}/versions/{version}/metadata", summary="Inputs and outputs", responses=ERRORS)
-async def version_metadata(request: Request, name: str, version: str) -> Response:
-    return answer(_metadata(state_of(request).registry.find(name, version).exported))
+def _add_routes() -> None:
+    """Each route thrice: of the newest version, of one by number and of one by label."""
+    for place in _PLACES:
+        told = parameters_of(place)
+        router.get(place, summary="States of its versions", responses=ERRORS, openapi_extra=told)(status)
+        router.get(f"{place}/metadata", summary="Inputs and outputs", responses=ERRORS, openapi_extra=told)(metadata)
+        router.post(f"{place}:predict", summary="Predict", responses=ERRORS, openapi_extra=told | _BODY)(predict)
 
 
-@router.post("/v1/models/{name}:predict", summary="Predict", responses=ERRORS, openapi_extra=_BODY)
-async def predict(request: Request, name: str) -> Response:
-    return await _predict(request, name, "")
+async def status(request: Request) -> Response:
+    place = _place(request)
+    states = _states(state_of(request).registry.model(place.name))
+    if not place.is_all:
+        states = [state for state in states if state["version"] == place.version]
+        if not states:
+            raise Refusal(404, f"Could not find version {place.version} of model {place.name}")
+    return answer({"model_version_status": states})
 
 
-@router.post("/v1/models/{name}/versions/{version}:predict", summary="Predict", responses=ERRORS, openapi_extra=_BODY)
-async def version_predict(request: Request, name: str, version: str) -> Response:
-    return await _predict(request, name, version)
+async def metadata(request: Request) -> Response:
+    return answer(_metadata(_place(request).find(state_of(request)).exported))
 
 
-async def _predict(request: Request, name: str, version: str) -> Response:
-    state = state_of(request)
-    state.registry.find(name, version)  # Refused before its images are read, and not held while they are.
+async def predict(request: Request) -> Response:
+    state, place = state_of(request), _place(request)
+    place.find(state)  # Refused before its images are read, and not held while they are.
     async with state.bodies.read(request) as body, state.admitted():
-        served = state.registry.find(name, version)
+        served = place.find(state)
         by_row, until = False, time.monotonic() + state.config.timeout_seconds
 
         def images() -> np.ndarray:
@@ -103,24 +117,23 @@ def _images(body: bytes, size: int, state: State, until: float) -> tuple[np.ndar
     """
     with state.decoding.waited_for(len(body) * pixels.JSON_BYTES, until - time.monotonic()):
         given, signature, by_row = _asked(body, state.config.max_images)
-        state.holding.take(len(given) * size * size * 3)
-        images = np.empty([len(given), size, size, 3], np.uint8)
-        weakref.finalize(images, state.holding.give_back, images.nbytes)
+        images = state.hold_images(len(given), size)
         if signature != "serve_bytes":
-            for image, numbers in _in_time(images, given, until):
+            for image, numbers in in_time(images, given, until):
                 whole = signature == "serving_default"
                 image[:] = pixels.from_numbers(numbers, size, whole, state.config.max_megapixels)
             return images, by_row
         photos = [_encoded_photo(one) for one in given]
         del given
-    for image, photo in _in_time(images, photos, until):
+    for image, photo in in_time(images, photos, until):
         with pixels.decoded(photo, state.config.max_megapixels, state.decoding, until) as decoded:
             image[:] = square_pixels(decoded, size)
             del decoded
     return images, by_row
 
 
-def _in_time(images: np.ndarray, given: list, until: float) -> Iterator[tuple[np.ndarray, Any]]:
+def in_time(images: np.ndarray, given: Iterable, until: float) -> Iterator[tuple[np.ndarray, Any]]:
+    """Pairs of an image to fill and what was given for it. Raises Refusal (504) after the monotonic time `until`."""
     for image, one in zip(images, given, strict=True):
         if time.monotonic() > until:
             raise Refusal(504, "The images were not decoded in time", retry_after=1)
@@ -164,28 +177,29 @@ def _encoded_photo(given: Any) -> bytes:
 
 
 def _encoded(exported: ExportedModel, outputs: dict[str, np.ndarray], by_row: bool) -> bytes:
-    columns: dict[str, Any] = dict(outputs)
-    for name, task in exported.tasks.items():
-        if "classes" in task:
-            columns[f"{name}_class"] = [task["classes"][best] for best in outputs[name].argmax(-1).tolist()]
+    # As NumPy's float32 they are written with the fewest digits that tell them apart.
+    columns = {name: np.ascontiguousarray(values) for name, values in exported.columns(outputs).items()}
     alone = next(iter(columns)) if len(columns) == 1 else ""
-    options = orjson.OPT_SERIALIZE_NUMPY
-    if not by_row:
-        plain = {name: np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for name, v in columns.items()}
-        return orjson.dumps({"outputs": plain[alone] if alone else plain}, option=options)
-    lists = {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in columns.items()}
-    count = len(next(iter(lists.values())))
-    rows = [lists[alone][i] if alone else {name: values[i] for name, values in lists.items()} for i in range(count)]
-    return orjson.dumps({"predictions": rows}, option=options)
+    if by_row:
+        count = len(next(iter(columns.values())))
+        rows = [{name: values[i] for name, values in columns.items()} for i in range(count)]
+        content: dict[str, Any] = {"predictions": [row[alone] for row in rows] if alone else rows}
+    else:
+        plain = {name: values.tolist() if values.dtype == object else values for name, values in columns.items()}
+        content = {"outputs": plain[alone] if alone else plain}
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _states(model: ModelVersions) -> dict:
-    def state(version: str, name: str, code: str, message: str) -> dict:
+def _states(model: ModelVersions) -> list[dict]:
+    def state(version: str, name: str, code: str = "OK", message: str = "") -> dict:
         return {"version": version, "state": name, "status": {"error_code": code, "error_message": message}}
 
-    states = [state(version, "AVAILABLE", "OK", "") for version in model.served]
-    states += [state(version, "END", "UNKNOWN", reason) for version, reason in model.failures.items()]
-    return {"model_version_status": states[::-1]}
+    states = {version: state(version, "END") for version in model.ended}
+    states |= {version: state(version, "END", "UNKNOWN", reason) for version, reason in model.failures.items()}
+    states |= {version: state(version, "AVAILABLE") for version in model.served}
+    if loading := model.loading:
+        states[loading] = state(loading, "LOADING")
+    return [states[version] for version in sorted(states, key=int, reverse=True)]
 
 
 def _metadata(exported: ExportedModel) -> dict:
@@ -193,17 +207,10 @@ def _metadata(exported: ExportedModel) -> dict:
         shape = {"dim": [{"size": str(size), "name": ""} for size in (-1, *sizes)], "unknown_rank": False}
         return {"dtype": dtype, "tensor_shape": shape, "name": ""}
 
-    outputs = {}
-    for name, task in exported.tasks.items():
-        if "classes" in task:
-            outputs[name] = tensor("DT_FLOAT", len(task["classes"]))
-            outputs[f"{name}_class"] = tensor("DT_STRING")
-            continue
-        outputs[name] = tensor("DT_FLOAT")
-        if bins := exported.description["distributions"].get(name):
-            outputs[f"{name}_distribution"] = tensor("DT_FLOAT", len(bins))
-        if name in exported.intervals:
-            outputs[f"{name}_interval"] = tensor("DT_FLOAT", 2)
+    outputs = {
+        name: tensor("DT_STRING" if datatype == "BYTES" else "DT_FLOAT", *shape)
+        for name, (datatype, shape) in exported.output_types().items()
+    }
     signatures = {
         name: {
             "inputs": {INPUT: tensor(dtype) if dtype == "DT_STRING" else tensor(dtype, -1, -1, 3)},
@@ -216,3 +223,6 @@ def _metadata(exported: ExportedModel) -> dict:
         "model_spec": {"name": exported.name, "signature_name": "", "version": exported.version},
         "metadata": {"signature_def": {"signature_def": signatures}},
     }
+
+
+_add_routes()

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import functools
 import importlib.util
+import weakref
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
 from fastapi import Request
 
 from keras_mtl.cores import count_cores
@@ -68,6 +70,9 @@ class State:
             max_batch=config.max_batch,
             seconds=config.batch_milliseconds / 1000,
             keep_all=config.versions == "all",
+            keep_removed=config.keep_removed,
+            wait=config.wait,
+            labels=config.labels,
         )
         if config.detect:
             self._detector = load_detector()
@@ -123,6 +128,19 @@ class State:
             return await asyncio.wait_for(work, self.config.timeout_seconds)
         except asyncio.TimeoutError:  # noqa: UP041 - another class before Python 3.11
             raise Refusal(504, f"No answer within {self.config.timeout_seconds:g} seconds", retry_after=1) from None
+
+    def hold_images(self, count: int, size: int) -> np.ndarray:
+        """Room for images, uint8 [count, size, size, 3], counted for as long as it lives. Raises Refusal (503)."""
+        amount = count * size * size * 3
+        self.holding.take(amount)
+        images = np.empty([count, size, size, 3], np.uint8)
+        weakref.finalize(images, self.holding.give_back, amount)
+        return images
+
+    @property
+    def is_welcoming(self) -> bool:
+        """Whether requests should come here: it is ready, has a model, and is not about to stop."""
+        return self.ready and not self.draining and not self.registry.is_empty
 
     @property
     def idle(self) -> bool:

@@ -13,9 +13,12 @@ import numpy as np
 import PIL.Image
 import pytest
 from exported_models import random_model
-from running_server import running_server, wait_until
+from running_server import answers, running_server, wait_until
 
+from keras_mtl.errors import UserError
 from keras_mtl.serving.export import export_model
+from keras_mtl.serving.server.config import ServeConfig
+from keras_mtl.serving.server.run import start as start_server
 
 _data = io.BytesIO()
 PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)).save(_data, "PNG")
@@ -189,3 +192,83 @@ def test_wrong_flags_end_with_one_line_and_code_2(folder, tmp_path):
             done = subprocess.run([sys.executable, "-m", "keras_mtl.serve", *flags], capture_output=True, text=True)
             assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("Error:"), done.stderr
             assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def told(address):
+    """By version its state and message, as TensorFlow Serving tells them."""
+    answer = httpx.get(f"{address}/v1/models/m").json()
+    return {
+        state["version"]: (state["state"], state["status"]["error_message"])
+        for state in answer.get("model_version_status", [])
+    }
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_model_whose_versions_were_all_removed_goes_away_or_stays(folder, keep):
+    with running_server(folder.parent, keep_removed=keep) as address:
+        (folder / "1").rename(folder.parent / "put_aside")
+        if keep:
+            shutil.copytree(folder.parent / "put_aside", folder.parent / "n" / "1")
+            wait_until(lambda: len(httpx.get(f"{address}/v1/models").json()["models"]) == 2)
+            assert told(address) == {"1": ("AVAILABLE", "")}
+        else:
+            wait_until(lambda: httpx.get(f"{address}/readyz").status_code == 503)
+            assert httpx.get(f"{address}/v1/models/m").status_code == 404
+            assert httpx.post(f"{address}/v1/predict", content=PHOTO).status_code == 503
+            (folder.parent / "put_aside").rename(folder / "1")
+            wait_until(lambda: httpx.get(f"{address}/readyz").status_code == 200)
+            assert httpx.post(f"{address}/v1/predict", content=PHOTO).status_code == 200
+
+
+def test_states_tell_what_comes_and_what_went(folder, monkeypatch):
+    from keras_mtl.serving.server import registry
+
+    opened, leave = registry.ExportedModel, threading.Event()
+    leave.set()
+
+    def slowly(*arguments):
+        leave.wait(60)
+        return opened(*arguments)
+
+    monkeypatch.setattr(registry, "ExportedModel", slowly)
+    with running_server(folder) as address:
+        leave.clear()
+        add_version(folder, 2)
+        wait_until(lambda: told(address) == {"1": ("AVAILABLE", ""), "2": ("LOADING", "")})
+        leave.set()
+        wait_until(lambda: told(address) == {"1": ("END", ""), "2": ("AVAILABLE", "")})
+        (folder / "3").mkdir()
+        (folder / "3" / "saved_model.pb").write_bytes(b"broken")
+        wait_until(lambda: told(address).get("3", ("",))[0] == "END")
+        shutil.rmtree(folder / "3")
+        wait_until(lambda: "3" not in told(address))
+
+
+def test_a_folder_that_is_empty_yet_is_waited_for(exported, tmp_path):
+    with pytest.raises(UserError, match="no such folder"), running_server(tmp_path / "models"):
+        pass
+    server, listening = start_server(ServeConfig(model=(str(tmp_path),), port=0, wait=True, reload_seconds=0.1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    try:
+        wait_until(lambda: answers(f"{address}/healthz"))
+        assert httpx.get(f"{address}/readyz").status_code == 503
+        shutil.copytree(exported.parent, tmp_path / "m")
+        wait_until(lambda: answers(f"{address}/readyz"))
+        assert httpx.post(f"{address}/v1/predict", content=PHOTO).status_code == 200
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def test_while_it_drains_it_answers_and_says_that_it_is_not_ready(folder):
+    process, address = start(f"--model={folder}", "--backend=onnx", "--drain_seconds=3")
+    try:
+        wait_until(lambda: answers(f"{address}/readyz"))
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: httpx.get(f"{address}/readyz").status_code == 503)
+        assert httpx.post(f"{address}/v1/predict", content=PHOTO).status_code == 200
+        assert process.wait(60) == 0
+    finally:
+        process.kill()

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import httpx
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 from exported_models import SIZE, TASKS, random_model
 from running_server import running_server
 
+from keras_mtl.errors import UserError
 from keras_mtl.serving.client import ServingClient
 from keras_mtl.serving.export import export_model
 
@@ -149,6 +151,11 @@ def test_status_and_metadata(address, signatures):
         ("/versions/9", None, 404, "9"),
         ("/versions/9/metadata", None, 404, "9"),
         ("x/metadata", None, 404, "facesx"),
+        ("/versions/one:predict", b'{"instances": [1]}', 400, "Malformed request: POST /v1/models/faces/versions/one"),
+        ("/nothing", None, 400, "Malformed request: GET /v1/models/faces/nothing"),
+        (":predict", None, 400, "Malformed request: GET"),
+        ("", b"{}", 400, "Malformed request: POST"),
+        ("/labels/other:predict", b"{}", 400, "Unrecognized servable version label: other"),
     ],
 )
 def test_errors_have_tensorflow_servings_form(address, path, body, status, words):
@@ -195,3 +202,34 @@ def test_our_client_gets_the_models_own_predictions(address, exported):
         assert entry["age_interval"] == pytest.approx(expected["age_interval"], abs=0.01)
         assert entry["smile"] == expected["smile"] and entry["emotion"] == expected["emotion"]
         assert entry["smile_probabilities"] == pytest.approx(list(expected["smile_probabilities"].values()), abs=1e-3)
+
+
+def test_base64_may_come_in_lines(address):
+    lines = base64.encodebytes(png(IMAGES[0])).decode()
+    assert "\n" in lines
+    body = {"signature_name": "serve_bytes", "instances": [{"b64": lines}]}
+    assert httpx.post(f"{address}:predict", json=body).status_code == 200
+
+
+def test_numbers_have_the_fewest_digits_by_row_and_by_column(address):
+    rows, columns = (
+        httpx.post(f"{address}:predict", json={way: IMAGES.tolist()}).text for way in ("instances", "inputs")
+    )
+    longest = max(len(digits.replace(".", "").lstrip("0")) for digits in re.findall(r"\d+\.\d+", rows))
+    assert longest <= 9
+    assert sorted(re.findall(r"\d+\.\d+", rows)) == sorted(re.findall(r"\d+\.\d+", columns))
+
+
+def test_a_label_stands_for_a_version(exported):
+    with running_server(exported.parent, labels=("faces/stable=1",), versions="all") as address:
+        url = f"{address}/v1/models/faces/labels/stable"
+        assert httpx.post(f"{url}:predict", json={"instances": IMAGES.tolist()}).status_code == 200
+        assert httpx.get(f"{url}/metadata").json()["model_spec"]["version"] == "1"
+        assert [state["version"] for state in httpx.get(url).json()["model_version_status"]] == ["1"]
+    with pytest.raises(UserError, match="faces/stable=1"), running_server(exported.parent, labels=("stable=1",)):
+        pass
+
+
+def test_metrics_are_where_tensorflow_serving_has_them(address):
+    root = address.split("/v1")[0]
+    assert "keras_mtl_requests_total" in httpx.get(f"{root}/monitoring/prometheus/metrics").text
