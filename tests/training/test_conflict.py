@@ -252,7 +252,7 @@ def test_a_training_that_looks_is_the_one_that_does_not_bit_by_bit(tmp_path, wei
 
 
 def test_a_resumed_training_goes_on_with_its_looks(tmp_path, monkeypatch):
-    settings = {"log_conflict_every": 3, "checkpoint_steps": 4}
+    settings = {"log_conflict_every": 3, "checkpoint_steps": 4, "stages": (1,)}
     whole = _train(tmp_path, name="whole", **settings)
 
     def dies(self, epoch, logs=None):
