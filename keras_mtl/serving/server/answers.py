@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from fastapi import Response
 from pydantic import BaseModel
+from starlette.convertors import Convertor, register_url_convertor
 
 from keras_mtl.serving.server.refusal import Refusal
 
@@ -36,11 +37,36 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class _Segment(Convertor[str]):
+    """A part of an address, as routes name it: `{name:servable}`."""
+
+    def __init__(self, regex: str):
+        self.regex = regex
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+_SEGMENTS = {"servable": "[^/:]+", "number": "[0-9]+"}
+for _name, _regex in _SEGMENTS.items():
+    register_url_convertor(_name, _Segment(_regex))
+
+
 def parameters_of(path: str) -> dict[str, Any]:
     """What OpenAPI says of the names in a route's path, for `openapi_extra`, where its function takes none of them."""
-    names = re.findall(r"{(\w+)}", path)
     return {
-        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+        "parameters": [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": f"^{_SEGMENTS[kind]}$"},
+            }
+            for name, kind in re.findall(r"{(\w+):(\w+)}", path)
+        ]
     }
 
 

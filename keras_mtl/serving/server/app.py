@@ -15,6 +15,7 @@ import starlette.exceptions
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keras_mtl
@@ -57,7 +58,7 @@ def build_app(config: ServeConfig) -> fastapi.FastAPI:
     app.state.shared = shared
     app.include_router(health)
     app.include_router(inference.health)
-    keyed = [fastapi.Depends(check_key)]
+    keyed = [fastapi.Depends(check_key)] if shared.keys else []
     app.include_router(photos.router, dependencies=keyed)
     app.include_router(rest.router, dependencies=keyed)
     app.include_router(inference.router, dependencies=keyed)
@@ -85,8 +86,12 @@ async def readyz(request: Request) -> Response:
     return answer({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
 
-@health.get("/monitoring/prometheus/metrics", summary="The same, where TensorFlow Serving has it")
-@health.get("/metrics", summary="Counters for Prometheus")
+@health.get(
+    "/monitoring/prometheus/metrics",
+    summary="The same, where TensorFlow Serving has it",
+    response_class=PlainTextResponse,
+)
+@health.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     return Response(state_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -175,7 +180,8 @@ async def _give_back_when_idle(shared: State) -> None:
 async def _plain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, starlette.exceptions.HTTPException)
     path = request.url.path
-    if path.startswith("/v1/models/") and error.status_code in (404, 405):  # As TensorFlow Serving has it.
+    is_known = error.status_code == 404 or (error.status_code == 405 and request.method in ("GET", "POST"))
+    if path.startswith("/v1/models/") and is_known:  # As TensorFlow Serving has it.
         return answer({"error": f"Malformed request: {request.method} {path[:200]}"}, 400)
     return answer({"error": str(error.detail)}, error.status_code, dict(error.headers or {}))
 

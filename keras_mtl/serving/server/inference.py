@@ -116,7 +116,7 @@ def _add_routes() -> None:
     add(health.get, "/v2", server, "What the server is")
     add(health.get, "/v2/health/live", live, "Whether the process lives")
     add(health.get, "/v2/health/ready", ready, "Whether requests are welcome")
-    for place in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+    for place in ("/v2/models/{name:servable}", "/v2/models/{name:servable}/versions/{version:number}"):
         add(router.get, place, metadata, "Inputs and outputs of a model")
         add(router.get, f"{place}/ready", model_ready, "Whether a model is served")
         add(router.post, f"{place}/infer", infer, "Predict", _BODY)

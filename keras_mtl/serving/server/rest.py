@@ -43,8 +43,8 @@ _BODY = {
 
 
 # The address of a model, of one of its versions and of what a label stands for, as routes and parameters have them.
-_MODEL = "/v1/models/{name}"
-_PLACES = (_MODEL, f"{_MODEL}/versions/{{version}}", f"{_MODEL}/labels/{{label}}")
+_MODEL = "/v1/models/{name:servable}"
+_PLACES = (_MODEL, f"{_MODEL}/versions/{{version:number}}", f"{_MODEL}/labels/{{label:servable}}")
 
 
 class _Place(NamedTuple):
@@ -61,8 +61,6 @@ class _Place(NamedTuple):
 def _place(request: Request) -> _Place:
     given = request.path_params
     name, version = given["name"], given.get("version", "")
-    if ":" in name or ("version" in given and not version.isdecimal()):
-        raise Refusal(400, f"Malformed request: {request.method} {request.url.path}")
     if "label" in given:
         version = state_of(request).registry.version_of(name, given["label"])
     return _Place(name, version, is_all=not version)
