@@ -67,6 +67,15 @@ def test_every_backend_gives_the_models_own_outputs_calibrated(exported, model, 
     np.testing.assert_allclose(outputs["age_interval"], around, atol=1e-3)
 
 
+def test_an_onnx_file_tells_classes_units_and_what_images_are(exported):
+    import onnx
+
+    told = {entry.key: entry.value for entry in onnx.load(exported / "formats" / "onnx.onnx").metadata_props}
+    tasks = {task["name"]: task for task in json.loads(told["tasks"])}
+    assert tasks["age"]["unit"] == "years" and tasks["smile"]["classes"] == ["not smiling", "smiling"]
+    assert "0 to 255" in told["images"]
+
+
 def test_threads_at_once_get_their_own_answers(exported):
     from concurrent.futures import ThreadPoolExecutor
 
