@@ -123,7 +123,7 @@ def _unread(data: bytes) -> str:
     for name, starts in _OTHERS.items():
         if data.startswith(starts):
             return f"is {name}; JPEG, PNG and WebP are read: convert it to PNG"
-    return "is empty" if not data else "is no image, or of a kind that is not read"
+    return "is empty" if not data else "is not an image that can be read"
 
 
 def _orientation(photo: PIL.Image.Image) -> int:

@@ -128,10 +128,10 @@ def refused() -> dict[str, tuple[bytes, str]]:
     if PIL.features.check("avif"):
         bank["AVIF"] = (encoded(photo, "AVIF"), "an AVIF or HEIC")
     return bank | {
-        "TGA": (encoded(photo, "TGA"), "no image"),
+        "TGA": (encoded(photo, "TGA"), "not an image"),
         "animated WebP": (moving, "an animated WebP"),
         "nothing": (b"", "empty"),
-        "text": (b"hello", "no image"),
+        "text": (b"hello", "not an image"),
     }
 
 

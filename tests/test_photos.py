@@ -76,8 +76,8 @@ def test_pixels_are_counted_before_they_are_decoded():
     ("data", "words"),
     [
         (b"", "is empty"),
-        (b"hello", "is no image"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is no image"),
+        (b"hello", "is not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is not an image"),
         (encoded(PHOTO)[:-300], "."),
         (encoded(PHOTO, "JPEG", quality=98)[:-100], "truncated"),
     ],

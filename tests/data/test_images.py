@@ -57,7 +57,7 @@ def test_bad_files_are_told_and_the_good_ones_stay_in_order(tmp_path):
     for i, words in enumerate(
         [
             "not a readable image: Truncated",
-            "not a readable image: no image",
+            "not a readable image: not an image",
             "not a readable image: empty",
             "file can't be read: Is a directory",
             "file is missing",

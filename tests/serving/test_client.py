@@ -86,7 +86,7 @@ def test_what_the_server_says_reaches_the_user(address):
         ServingClient("http://127.0.0.1:9", "faces").predict_bytes([encoded()])
     with pytest.raises(UserError, match="http://HOST:PORT or grpc://HOST:PORT"):
         ServingClient("localhost:8501", "faces")
-    with pytest.raises((OSError, ValueError), match="no image"):
+    with pytest.raises((OSError, ValueError), match="not an image"):
         ServingClient(address, "faces").predict_bytes([b"hello"])
     assert ServingClient(address, "faces").predict_bytes([]) == []
 

@@ -152,7 +152,7 @@ def test_unreadable_photos_get_an_entry_and_cost_no_other(exported, photos, batc
     assert [entry["image"] for entry in entries] == names
     assert ["error" in entry for entry in entries] == [False, True, False, True, True, True]
     assert entries[4]["error"] == "No such file or directory"
-    assert f"Warning: {photos / 'text.jpg'}: is no image, or of a kind that is not read" in told.err.splitlines()
+    assert f"Warning: {photos / 'text.jpg'}: is not an image that can be read" in told.err.splitlines()
     assert predict(exported, names[0], names[2]) == 0
     assert [entries[0], entries[2]] == printed(capsys)
 
@@ -164,7 +164,7 @@ def test_table_is_aligned_and_has_units(exported, photos, capsys):
     # Cells stand where their heading does; the heading has no folder in front of its first cell.
     age, smile = (head.index(name) - len(str(photos)) for name in (" age", " smile"))
     assert first[age + 1 :].split()[1] == "years" and first[smile + 1 :].startswith(("smiling (", "not smiling ("))
-    assert bad[age + 1 :].startswith("is no image")
+    assert bad[age + 1 :].startswith("is not an image")
 
 
 def test_what_may_be_named(photos, monkeypatch, tmp_path):

@@ -124,7 +124,7 @@ def request(**changes):
         (request(shape=[21, 1, 1, 3]), 413, "21 images"),
         (request(datatype="BYTES", shape=[1], data=["%%"]), 400, "base64"),
         (request(datatype="BYTES", shape=[2], data=["aGVsbG8="]), 400, "1 photos"),
-        (request(datatype="BYTES", shape=[1], data=["aGVsbG8="]), 400, "no image"),
+        (request(datatype="BYTES", shape=[1], data=["aGVsbG8="]), 400, "not an image"),
         (request(parameters={"binary_data_size": 7}), 400, "binary_data_size"),
         (request(parameters=[]), 400, "parameters"),
         ({**request(), "outputs": [{"name": "mood"}]}, 400, "smile_class"),

@@ -122,7 +122,7 @@ def huge_jpeg():
 
 
 BAD = {
-    "text": (lambda: b"hello", 400, "no image"),
+    "text": (lambda: b"hello", 400, "not an image"),
     "nothing": (lambda: b"", 400, "no body"),
     "cut PNG": (lambda: encoded(PHOTO)[:-2000], 400, "The photo"),
     "cut JPEG": (lambda: encoded(PHOTO, "JPEG")[:-500], 400, "The photo"),
@@ -130,8 +130,8 @@ BAD = {
     "huge JPEG": (huge_jpeg, 413, "pixels; at most 1 million"),
     "large PNG": (lambda: encoded(PIL.Image.new("RGB", (2000, 600))), 413, "2,000 x 600 pixels"),
     "too many bytes": (lambda: bytes(600_000), 413, "500,000"),
-    "PDF": (lambda: b"%PDF-1.4\n" + bytes(99), 400, "no image"),
-    "EPS": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 400, "no image"),
+    "PDF": (lambda: b"%PDF-1.4\n" + bytes(99), 400, "not an image"),
+    "EPS": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 400, "not an image"),
 }
 
 

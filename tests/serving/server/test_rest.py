@@ -145,7 +145,7 @@ def test_status_and_metadata(address, signatures):
         (":predict", b'{"signature_name": "serve_bytes", "instances": ["text"]}', 400, "b64"),
         (":predict", b'{"signature_name": "serve_bytes", "instances": [{"b64": "!!"}]}', 400, "base64"),
         (":predict", b'{"signature_name": "serve_bytes", "instances": [{"b64": 3}]}', 400, "text"),
-        (":predict", b'{"signature_name": "serve_bytes", "instances": [{"b64": "aGVsbG8="}]}', 400, "no image"),
+        (":predict", b'{"signature_name": "serve_bytes", "instances": [{"b64": "aGVsbG8="}]}', 400, "not an image"),
         (":predict", b"", 400, "no body"),
         ("/versions/9:predict", b'{"instances": [1]}', 404, "9"),
         ("/versions/9", None, 404, "9"),
