@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from fastapi import Response
 from pydantic import BaseModel
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from keras_mtl.serving.server.refusal import Refusal
 
@@ -37,22 +37,21 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class _Segment(Convertor[str]):
-    """A part of an address, as routes name it: `{name:servable}`."""
+class _Servable(StringConvertor):
+    """A model's or a label's name in an address: `{name:servable}`."""
 
-    def __init__(self, regex: str):
-        self.regex = regex
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
+    regex = "[^/:]+"
 
 
-_SEGMENTS = {"servable": "[^/:]+", "number": "[0-9]+"}
-for _name, _regex in _SEGMENTS.items():
-    register_url_convertor(_name, _Segment(_regex))
+class _Number(StringConvertor):
+    """A version in an address: `{version:number}`."""
+
+    regex = "[0-9]+"
+
+
+_SEGMENTS = {"servable": _Servable(), "number": _Number()}
+for _name, _segment in _SEGMENTS.items():
+    register_url_convertor(_name, _segment)
 
 
 def parameters_of(path: str) -> dict[str, Any]:
@@ -63,7 +62,7 @@ def parameters_of(path: str) -> dict[str, Any]:
                 "name": name,
                 "in": "path",
                 "required": True,
-                "schema": {"type": "string", "pattern": f"^{_SEGMENTS[kind]}$"},
+                "schema": {"type": "string", "pattern": f"^{_SEGMENTS[kind].regex}$"},
             }
             for name, kind in re.findall(r"{(\w+):(\w+)}", path)
         ]
