@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ class SplitData:
         keys: the n images' names.
         labels: {task: float32 [n]}, NaN where an image isn't labelled.
         split: the split's name.
-        fingerprint: a hash over the images' files, names, order and labels.
+        fingerprint: a hash over the images' pixels, names, order and labels.
         groups: {kind of group: which one each of the n images is in}, None where that is unknown.
         clusters: int64 [n], the same number for images that are drawn together, over all sources of the split, as
             `find_clusters` gives them; None where nobody asked.
@@ -120,7 +121,8 @@ def _load(
     bad = [Bad(source.name, split, records.images[i], reason) for i, reason in sorted(reasons.items())]
     records = records.take([i for i in range(len(records.images)) if i not in reasons], records.bad + bad)
     labels = (f"{task} {values.tobytes().hex()}" for task, values in records.labels.items())
-    whole = digest([fingerprint, *records.images, *labels])
+    # Of what is seen, not of when files were written: a set may be copied while a training stands still.
+    whole = digest([hashlib.sha256(pixels).hexdigest(), *records.images, *labels])
     return SplitData(source.name, pixels, records.images, records.labels, split, whole, records.groups), records
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -215,6 +217,23 @@ def test_a_task_without_images_is_an_error_in_train_and_told_elsewhere(tmp_path,
     smiles.entries = {"train": entries(0, 9, smile=1)}
     assert len(load([ages, smiles], "test", tmp_path, wanted=both)[0]) == 1
     assert "No source that labels the task 'smile' has the split 'test'" in caplog.text
+
+
+def test_a_copy_has_the_fingerprint_of_the_original_until_a_pixel_changes(tmp_path):
+    def fingerprint(folder):
+        (data,), _ = load(CsvSource("made", AGE, str(folder / "ages.csv")), "test", tmp_path / "cache")
+        return data.fingerprint
+
+    first, copied = tmp_path / "first", tmp_path / "copied"
+    first.mkdir()
+    for number in range(3):
+        Image.new("RGB", (8, 8), (number, 9, 99)).save(first / f"{number}.png")
+    (first / "ages.csv").write_text("image,split,age\n0.png,test,3\n1.png,test,4\n2.png,test,5\n")
+    shutil.copytree(first, copied)
+    os.utime(copied / "0.png", (1, 1))
+    assert fingerprint(copied) == fingerprint(first)
+    Image.new("RGB", (8, 8), (0, 9, 98)).save(copied / "0.png")
+    assert fingerprint(copied) != fingerprint(first)
 
 
 def test_the_fingerprint_changes_with_labels_and_images(tmp_path):
