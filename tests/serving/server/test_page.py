@@ -1,5 +1,10 @@
 """The page in a headless Chromium, before a real server."""
 
+import csv
+import io
+import json
+import shlex
+
 import httpx
 import PIL.Image
 import pytest
@@ -44,6 +49,7 @@ return faint;
 # What reaches over the right edge of the screen.
 BEYOND = """
 return [...document.querySelectorAll("body *")]
+  .filter((node) => !node.parentElement.closest(".scroll, #photo"))
   .filter((node) => node.getBoundingClientRect().right > arguments[0] + 0.5).map((node) => node.outerHTML);
 """
 # A camera that shows a red square, since a headless browser has none.
@@ -175,7 +181,7 @@ def test_every_face_is_boxed_and_read_by_two_models(page, address, two_faces):
         assert sides(box) == pytest.approx(shares, abs=0.02)
     assert texts(page, ".number") == ["1", "2"]
     for card, face in zip(every(page, ".card"), expected["faces"], strict=True):
-        crop = one(card, "header img")
+        crop = one(card, "summary img")
         assert crop.get_property("naturalWidth") == 224
         by_one, by_all = face["predictions"]["age_only"], face["predictions"]["multitask"]
         age = every(card, "[data-task=age] .cell")
@@ -226,6 +232,86 @@ def test_a_box_chooses_its_card(page, two_faces):
     assert box.get_attribute("aria-pressed") == "true"
     assert texts(page, ".card.chosen h2") == ["Face 2"]
     assert page.switch_to.active_element.get_attribute("aria-label") == "Face 2"
+
+
+def test_estimates_stand_at_the_faces_and_in_a_table(page, address, two_faces):
+    choose(page, two_faces, "2 faces found")
+    expected = answer(address, two_faces)
+    assert texts(page, "thead tr:first-child th") == ["age_only, version 1", "multitask, version 1"]
+    tasks = [task["name"] for task in expected["models"][1]["tasks"]]
+    assert texts(page, "thead tr:last-child th") == ["Face", "Age", *map(str.capitalize, tasks)]
+
+    def worded(entry, task, digits):
+        return entry[task] if isinstance(entry[task], str) else f"{entry[task]:.{digits[task]}f}"
+
+    for row, box, face in zip(every(page, "tbody tr"), every(page, ".box"), expected["faces"], strict=True):
+        by_one, by_all = face["predictions"]["age_only"], face["predictions"]["multitask"]
+        cells = texts(row, "td")
+        assert cells[0].startswith(f"{by_one['age']:.1f} years ")
+        for cell, task in zip(cells[1:], tasks, strict=True):
+            assert cell.startswith(worded(by_all, task, {"age": 1, "beauty": 2}))
+            assert ("%" in cell) == isinstance(by_all[task], str)
+        shown = [task for task in tasks if task != "age"][:2]
+        assert one(box, ".estimate").text.split(" · ") == [
+            f"{by_one['age']:.0f}",
+            *(worded(by_all, task, {"beauty": 2}) for task in shown),
+        ]
+        assert box.accessible_name.split(": ")[1].split(", ") == [
+            f"{by_one['age']:.1f} years",
+            *(worded(by_all, task, {"beauty": 2}) for task in shown),
+        ]
+    one(page, "tbody tr:nth-child(2) button").click()
+    assert texts(page, ".card.chosen h2") == ["Face 2"]
+
+
+def test_the_answer_may_be_taken_away(page, address, two_faces):
+    choose(page, two_faces, "2 faces found")
+    page.execute_script("""
+        const made = URL.createObjectURL;
+        window.saved = {};
+        URL.createObjectURL = (blob) => { window.saved[blob.type] = blob; return made.call(URL, blob); };
+        navigator.clipboard.writeText = async (text) => { window.copied = text; };""")
+    for button in every(page, ".takeaway button"):
+        button.click()
+    wait_until(lambda: page.execute_script("return Object.keys(window.saved).length") == 3)
+
+    def saved(kind):
+        return page.execute_async_script("window.saved[arguments[0]].text().then(arguments[1])", kind)
+
+    expected = answer(address, two_faces)
+    assert [face["box"] for face in json.loads(saved("application/json"))["faces"]] == [
+        face["box"] for face in expected["faces"]
+    ]
+    head, *lines = csv.reader(io.StringIO(saved("text/csv")))
+    rows = [dict(zip(head, line, strict=True)) for line in lines]
+    for number, (row, face) in enumerate(zip(rows, expected["faces"], strict=True), 1):
+        told = face["predictions"]["multitask"]
+        assert row["face"] == str(number) and int(row["right"]) == face["box"][2]
+        assert float(row["multitask age"]) == told["age"] and row["multitask smile"] == told["smile"]
+        assert float(row["multitask age low"]) == told["age_interval"][0]
+        assert float(row["multitask smile smiling"]) == told["smile_probabilities"]["smiling"]
+    size = "createImageBitmap(window.saved['image/png']).then((image) => arguments[0]([image.width, image.height]))"
+    assert page.execute_async_script(size) == [120, 80]
+    command = shlex.split(page.execute_script("return window.copied"))
+    assert command[0] == "curl" and command[-1].startswith(f"{address}/v1/predict?")
+    asked = httpx.post(command[-1], content=two_faces.read_bytes(), timeout=60).json()
+    assert [model["name"] for model in asked["models"]] == ["age_only", "multitask"] and len(asked["faces"]) == 2
+
+
+def test_many_faces_are_a_row_each_and_closed(page, tmp_path):
+    pixels = PIL.Image.new("RGB", (400, 300), (90, 90, 90))
+    for number in range(12):
+        pixels.paste(
+            (250, 20, 30),
+            (10 + 95 * (number % 4), 10 + 95 * (number // 4), 50 + 95 * (number % 4), 60 + 95 * (number // 4)),
+        )
+    pixels.save(tmp_path / "twelve.png")
+    choose(page, tmp_path / "twelve.png", "12 faces found")
+    assert len(every(page, "tbody tr")) == len(every(page, ".card")) == 12 and not every(page, ".card[open]")
+    assert page.execute_script("return document.querySelector('#result').offsetHeight") < 2500
+    every(page, ".box")[6].click()
+    (opened,) = every(page, ".card[open]")
+    assert one(opened, "h2").text == "Face 7" and every(opened, ".plot")
 
 
 def test_an_error_is_the_servers_one_line_and_goes_with_the_next_photo(page, address, two_faces, tmp_path):
@@ -335,11 +421,12 @@ def test_all_goes_by_keyboard(page, two_faces):
     press(Keys.SPACE)
     wait_until(lambda: "found" in status(page) and "age_only" not in status(page))
     press(Keys.TAB)
-    assert press(Keys.TAB).accessible_name == "Face 1"
+    assert press(Keys.TAB).accessible_name.startswith("Face 1: ")
     box = press(Keys.TAB)
-    assert box.accessible_name == "Face 2" and outlined(box)
+    assert box.accessible_name.startswith("Face 2: ") and outlined(box)
     assert press(Keys.ENTER).get_attribute("aria-label") == "Face 2"
     assert texts(page, ".card.chosen h2") == ["Face 2"]
+    assert "Face 2" in press(Keys.TAB).text
     summary = press(Keys.TAB)
     assert "Model card" in summary.text and outlined(summary)
     press(Keys.ENTER)

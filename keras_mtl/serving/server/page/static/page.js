@@ -58,7 +58,7 @@ async function ask(fresh = false) {
     const answer = await told(fetch(`v1/predict?${query}`, {
       method: "POST", body: photo, headers: { "Content-Type": "application/octet-stream" }, signal }));
     if (signal.aborted) return;
-    show(answer, figure, $("faces"));
+    show(answer, figure, $("faces"), new URLSearchParams({ models: names.join(), detect }));
     $("status").textContent = summary(answer);
     if (!answer.faces.length) offerWhole();
     $("result").ariaBusy = "false";

@@ -1,8 +1,13 @@
-/** What the server answered: the photo with its faces boxed, and a card for each face. */
+/** What the server answered: the photo with its faces boxed, all estimates in a table, and a card for each face. */
 
 import { element } from "./dom.js";
 import { classes, densities, regression } from "./plots.js";
-import { count, duration, label, list, percent, title } from "./words.js";
+import { table } from "./table.js";
+import { takeaway } from "./takeaway.js";
+import { brief, count, duration, label, list, percent, shortest, title } from "./words.js";
+
+const OPEN = 3;  // So many faces' cards are open from the start.
+const AT_BOX = 3;  // So many tasks' estimates stand at a box.
 
 /** One line for the status: what was found, how long it took, by which models. */
 export function summary(answer) {
@@ -13,39 +18,54 @@ export function summary(answer) {
   return `${found} in ${duration(total)} (${steps.join(", ")})${answer.faces.length ? ` by ${list(answer.models.map(label))}` : ""}.`;
 }
 
-/** Puts boxes over a photo in `figure` and cards into `cards`; choosing one chooses the other. */
-export function show(answer, figure, cards) {
-  const boxes = answer.faces.map((face, i) => (face.box ? box(face, i, answer.image) : null));
+/** Puts boxes over a photo in `figure` and a table and cards into `cards`; choosing one chooses the other. */
+export function show(answer, figure, cards, query) {
+  const boxes = answer.faces.map((face, i) => (face.box ? box(face, i, answer) : null));
   const entries = answer.faces.map((face, i) => card(face, i, answer));
   // Also for a photo that the browser can't show.
   figure.style.setProperty("aspect-ratio", `${answer.image.width} / ${answer.image.height}`);
   figure.append(...boxes.filter(Boolean));
-  cards.replaceChildren(...entries);
   const choose = (chosen) => {
     for (const [i, entry] of entries.entries()) {
       entry.classList.toggle("chosen", i === chosen);
       boxes[i]?.setAttribute("aria-pressed", i === chosen);
     }
   };
+  const open = (i) => {
+    choose(i);
+    entries[i].open = true;
+    entries[i].focus({ preventScroll: true });
+    entries[i].scrollIntoView({ block: "nearest" });
+  };
+  const image = figure.querySelector("img"), captions = answer.faces.map((face) => estimates(face, answer, brief).join(", "));
+  cards.replaceChildren(...(entries.length ? [table(answer, open), takeaway(answer, image, captions, query)] : []), ...entries);
   for (const [i, one] of boxes.entries()) {
-    one?.addEventListener("click", () => {
-      choose(i);
-      entries[i].focus({ preventScroll: true });
-      entries[i].scrollIntoView({ block: "nearest" });
-    });
+    one?.addEventListener("click", () => open(i));
     entries[i].addEventListener("pointerenter", () => choose(i));
     entries[i].addEventListener("focus", () => choose(i));
   }
 }
 
-function box(face, index, image) {
+/** What the first of the models that predict a task say of a face, by task: as `how` words it. */
+function estimates(face, answer, how) {
+  const texts = new Map();
+  for (const model of answer.models)
+    for (const task of model.tasks)
+      if (!texts.has(task.name)) texts.set(task.name, how(task, face.predictions[model.name]));
+  return [...texts.values()].slice(0, AT_BOX);
+}
+
+function box(face, index, answer) {
+  const { image } = answer;
   const [left, top, right, bottom] = face.box;
   const across = (x) => `${(100 * x) / image.width}%`, down = (y) => `${(100 * y) / image.height}%`;
   const points = face.points.map(([x, y]) => element("span", { class: "point", style: {
     left: `${(100 * (x - left)) / (right - left)}%`, top: `${(100 * (y - top)) / (bottom - top)}%` } }));
-  return element("button", { type: "button", class: "box", "aria-label": `Face ${index + 1}`, "aria-pressed": "false",
+  return element("button", { type: "button", class: "box", "aria-label": `Face ${index + 1}: ${estimates(face, answer, brief).join(", ")}`, "aria-pressed": "false",
     style: { left: across(left), top: down(top), width: across(right - left), height: down(bottom - top) } },
-    element("span", { class: "number" }, String(index + 1)), ...points);
+    element("span", { class: "number" }, String(index + 1)), ...points,
+    element("span", { class: bottom > 0.92 * image.height ? "estimate above" : "estimate" },
+      estimates(face, answer, shortest).join(" · ")));
 }
 
 function card(face, index, answer) {
@@ -54,8 +74,9 @@ function card(face, index, answer) {
     ? `${face.box[2] - face.box[0]} × ${face.box[3] - face.box[1]} pixels, found with ${percent(face.confidence)} confidence`
     : `${answer.image.width} × ${answer.image.height} pixels`;
   const tasks = new Set(answer.models.flatMap((model) => model.tasks.map((task) => task.name)));
-  return element("article", { class: "card", tabindex: "-1", "aria-label": name },
-    element("header", {},
+  const open = answer.faces.length <= OPEN;
+  return element("details", { class: "card", tabindex: "-1", "aria-label": name, open },
+    element("summary", {},
       element("img", { src: `data:image/jpeg;base64,${face.crop}`, alt: `What the models saw of ${name.toLowerCase()}` }),
       element("div", {}, element("h2", {}, name), element("p", { class: "quiet" }, facts))),
     element("div", { class: answer.models.length > 1 ? "tasks" : "tasks one" },

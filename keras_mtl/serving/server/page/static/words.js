@@ -27,6 +27,17 @@ export function value(number, task) {
   return number.toFixed(Math.max(Math.round(3 - Math.log10(task.high - task.low)), 0));
 }
 
+/** What a model says of a task in a word or a number, with its unit: "34 years", "smiling". */
+export function brief(task, entry) {
+  return task.classes ? entry[task.name] : `${value(entry[task.name], task)}${task.unit ? ` ${task.unit}` : ""}`;
+}
+
+/** The same with nothing that can be spared, for where there is little room: "34", "smiling". */
+export function shortest(task, entry) {
+  if (task.classes) return entry[task.name];
+  return task.high - task.low >= 20 ? String(Math.round(entry[task.name])) : value(entry[task.name], task);
+}
+
 /** 1234.5 milliseconds as "1.2 s". */
 export function duration(milliseconds) {
   if (milliseconds < 10) return `${milliseconds.toFixed(1)} ms`;
