@@ -3,6 +3,8 @@
     python benchmarks/serving_attacks.py --model=saved_models/faces
     python benchmarks/serving_attacks.py --model=saved_models/faces --checkout=/another/checkout --attacks=heads
 
+(extras `serve` and `client`, and `faces` for photos in which faces are to be found; Linux)
+
 Each attack meets a server of its own, on loopback, for so many seconds; meanwhile one client asks for a small photo ten
 times a second. Told are that client's answers that were not 200 or took more than 5 s, its median and 99th percentile,
 the most memory over the idle server, and what is left of it 15 s after the end.
@@ -14,6 +16,7 @@ import argparse
 import contextlib
 import io
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -24,7 +27,6 @@ from collections.abc import Callable, Iterator
 import httpx
 import numpy as np
 import PIL.Image
-import psutil
 
 from keras_mtl.table import aligned
 
@@ -38,7 +40,7 @@ def photo(side: int = 64, mode: str = "RGB") -> bytes:
 
 
 @contextlib.contextmanager
-def server(model: str, checkout: str, *flags: str) -> Iterator[tuple[str, psutil.Process]]:
+def server(model: str, checkout: str, *flags: str) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "keras_mtl.serve", f"--model={model}", "--port=0", *flags]
     environment = {**os.environ, **({"PYTHONPATH": checkout} if checkout else {})}
     with subprocess.Popen(
@@ -47,9 +49,14 @@ def server(model: str, checkout: str, *flags: str) -> Iterator[tuple[str, psutil
         assert run.stdout is not None
         line = run.stdout.readline()
         try:
-            yield line.split()[-1], psutil.Process(run.pid)
+            yield line.split()[-1], run.pid
         finally:
             run.kill()
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds."""
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def connect(address: str) -> socket.socket:
@@ -128,12 +135,12 @@ ATTACKS: dict[str, Callable[[str, float], None]] = {
 
 def measured(model: str, checkout: str, attack: Callable[[str, float], None], seconds: float) -> list[str]:
     """A row of the table."""
-    with server(model, checkout) as (address, process):
+    with server(model, checkout) as (address, pid):
         ask = httpx.Client(timeout=60)
         small = photo()
         for _ in range(20):
             ask.post(f"{address}/v1/predict", content=small)
-        idle = process.memory_info().rss
+        idle = resident(pid)
         times: list[float] = []
         bad, most = 0, 0
         attacking = threading.Thread(target=attack, args=(address, time.monotonic() + seconds))
@@ -146,10 +153,10 @@ def measured(model: str, checkout: str, attack: Callable[[str, float], None], se
                 status = 0
             times.append(time.perf_counter() - start)
             bad += status != 200 or times[-1] > LATE
-            most = max(most, process.memory_info().rss - idle)
+            most = max(most, resident(pid) - idle)
             time.sleep(max(0.0, 0.1 - times[-1]))
         time.sleep(15)
-        left = process.memory_info().rss - idle
+        left = resident(pid) - idle
     middle, high = np.percentile(times, [50, 99])
     figures = [f"{bad} of {len(times)}", f"{1000 * middle:,.0f}", f"{1000 * high:,.0f}"]
     return [*figures, f"{most / 2**20:,.0f}", f"{left / 2**20:,.0f}"]

@@ -122,7 +122,7 @@ def _load(
     records = records.take([i for i in range(len(records.images)) if i not in reasons], records.bad + bad)
     labels = (f"{task} {values.tobytes().hex()}" for task, values in records.labels.items())
     # Of what is seen, not of when files were written: a set may be copied while a training stands still.
-    whole = digest([hashlib.sha256(pixels).hexdigest(), *records.images, *labels])
+    whole = digest([hashlib.sha256(pixels.data).hexdigest(), *records.images, *labels])
     return SplitData(source.name, pixels, records.images, records.labels, split, whole, records.groups), records
 
 

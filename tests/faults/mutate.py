@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 import traceback
+import types
 import zipfile
 from collections.abc import Callable
 
@@ -262,10 +263,17 @@ def _requests() -> list[bytes]:
 
 
 def _read_request(path: pathlib.Path) -> None:
+    import numpy as np
+
+    from keras_mtl.serving.server.budget import Budget
     from keras_mtl.serving.server.config import ServeConfig
     from keras_mtl.serving.server.rest import _images
 
-    _images(path.read_bytes(), 8, ServeConfig(), time.monotonic() + SECONDS / 2)
+    def room(count: int, size: int) -> np.ndarray:
+        return np.empty([count, size, size, 3], np.uint8)
+
+    state = types.SimpleNamespace(config=ServeConfig(), decoding=Budget(1 << 30), hold_images=room)
+    _images(path.read_bytes(), 8, state, time.monotonic() + SECONDS / 2)
 
 
 def _forms() -> list[bytes]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator
 
 import fastapi
-import orjson
 import starlette.exceptions
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keras_mtl
 from keras_mtl.errors import UserError
+from keras_mtl.files import json_text
 from keras_mtl.serving.server import inference, page, photos, rest
 from keras_mtl.serving.server.access import add_access, check_key
 from keras_mtl.serving.server.answers import answer, refused
@@ -140,7 +140,7 @@ class Counting:
                     "status": status,
                     "milliseconds": round(1000 * seconds, 2),
                 }
-                access.info("%s", orjson.dumps(line).decode())
+                access.info("%s", json_text(line))
 
 
 @contextlib.asynccontextmanager

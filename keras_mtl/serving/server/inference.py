@@ -21,7 +21,7 @@ import keras_mtl
 from keras_mtl.photos import square_pixels
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server import pixels
-from keras_mtl.serving.server.answers import ERRORS, answer, parameters_of
+from keras_mtl.serving.server.answers import ERRORS, answer, dumped, parameters_of
 from keras_mtl.serving.server.config import ServeConfig
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.server.rest import in_time
@@ -272,7 +272,7 @@ def _answer(exported: ExportedModel, outputs: dict[str, np.ndarray], asked: dict
     head: dict[str, Any] = {"model_name": exported.name, "model_version": exported.version, "outputs": told}
     if isinstance(asked.get("id"), str):
         head["id"] = asked["id"]
-    text = orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = dumped(head)
     if not behind:
         return Response(text, headers={"Cache-Control": "no-store"}, media_type="application/json")
     headers = {"Cache-Control": "no-store", HEADER: str(len(text))}

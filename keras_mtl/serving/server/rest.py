@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from keras_mtl.photos import square_pixels
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server import pixels
-from keras_mtl.serving.server.answers import ERRORS, answer, encoded, parameters_of
+from keras_mtl.serving.server.answers import ERRORS, answer, dumped, encoded, parameters_of
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.server.registry import ModelVersions, Served
 from keras_mtl.serving.server.state import State, state_of
@@ -185,7 +185,7 @@ def _encoded(exported: ExportedModel, outputs: dict[str, np.ndarray], by_row: bo
     else:
         plain = {name: values.tolist() if values.dtype == object else values for name, values in columns.items()}
         content = {"outputs": plain[alone] if alone else plain}
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return dumped(content)
 
 
 def _states(model: ModelVersions) -> list[dict]:
