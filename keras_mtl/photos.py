@@ -32,7 +32,7 @@ ORIENTATION = 0x0112
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".jp2", ".ppm")
 """Names of image files. Those of formats that aren't read are among them, so that they are told and not passed over."""
 _BAND = 64
-"""Rows of a transparent photo that are computed at a time, in wider numbers: of all at once memory runs short."""
+"""Rows of a transparent photo that are computed at a time: in wider numbers, all at once, memory runs short."""
 _OTHERS = {
     "a GIF": (b"GIF8",),
     "a BMP": (b"BM",),
@@ -145,11 +145,12 @@ def _rgb(photo: PIL.Image.Image) -> PIL.Image.Image:
     if photo.mode.startswith("I"):  # 16 bits of grey
         return PIL.Image.fromarray((np.asarray(photo).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
     if photo.has_transparency_data:
-        coloured = np.asarray(photo.convert("RGBA"))
-        opaque = np.empty([*coloured.shape[:2], 3], np.uint8)
-        for start in range(0, len(opaque), _BAND):
-            rows = slice(start, start + _BAND)
-            colour, alpha = coloured[rows, :, :3].astype(np.uint32), coloured[rows, :, 3:].astype(np.uint32)
-            opaque[rows] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
-        return PIL.Image.fromarray(opaque)
+        opaque = PIL.Image.new("RGB", photo.size)
+        for top in range(0, photo.height, _BAND):
+            band = photo.crop((0, top, photo.width, min(top + _BAND, photo.height))).convert("RGBA")
+            coloured = np.asarray(band).astype(np.uint32)
+            colour, alpha = coloured[..., :3], coloured[..., 3:]
+            mixed = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+            opaque.paste(PIL.Image.fromarray(mixed.astype(np.uint8)), (0, top))
+        return opaque
     return photo if photo.mode == "RGB" else photo.convert("RGB")
