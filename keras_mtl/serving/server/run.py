@@ -15,6 +15,7 @@ import uvicorn
 from keras_mtl.errors import UserError
 from keras_mtl.serving.server.app import build_app
 from keras_mtl.serving.server.config import ServeConfig
+from keras_mtl.serving.server.memory import return_large_blocks
 from keras_mtl.serving.server.protocol import BoundedProtocol
 
 KEEP_SECONDS = 75
@@ -63,6 +64,7 @@ def serve(config: ServeConfig) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # It tells bytes of damaged uploads.
+    return_large_blocks()
     server, listening = start(config)
     # Python would look through a JSON body's millions of lists again and again while it is read, and all requests wait.
     gc.freeze()
