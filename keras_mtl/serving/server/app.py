@@ -9,11 +9,11 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
+import asgi_correlation_id
 import fastapi
 import starlette.exceptions
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -113,13 +113,11 @@ class Counting:
             await self.app(scope, receive, send)
             return
         start, status = time.perf_counter(), 500
-        request_id: str | None = None
 
         async def counted(message: Message) -> None:
-            nonlocal status, request_id
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                request_id = Headers(raw=message["headers"]).get("x-request-id")
                 message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
@@ -134,7 +132,7 @@ class Counting:
             if self.log:
                 line = {
                     "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-                    "request_id": request_id,
+                    "request_id": asgi_correlation_id.correlation_id.get(),
                     "method": scope["method"],
                     "route": route,
                     "status": status,

@@ -21,7 +21,7 @@ import keras_mtl
 from keras_mtl.photos import square_pixels
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server import pixels
-from keras_mtl.serving.server.answers import ERRORS, answer, dumped, parameters_of
+from keras_mtl.serving.server.answers import ERRORS, answer, dumped, encoded, parameters_of
 from keras_mtl.serving.server.config import ServeConfig
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.server.rest import in_time
@@ -92,11 +92,11 @@ async def infer(request: Request) -> Response:
         served = state.registry.find(name, version)
         until = time.monotonic() + state.config.timeout_seconds
         asked: dict = {}
-        told = request.headers.get(HEADER, "")
+        length = _json_bytes(body, request.headers.get(HEADER, ""))
 
         def images() -> np.ndarray:
-            with state.decoding.waited_for(_json_bytes(body, told) * pixels.JSON_BYTES, until - time.monotonic()):
-                head, tensor = _read(body, told)
+            with state.decoding.waited_for(length * pixels.JSON_BYTES, until - time.monotonic()):
+                head, tensor = _read(body, length)
                 images = _pixels(tensor, state.config)
             asked.update(head)
             return _squares(images, served.exported.size, state, until)
@@ -156,9 +156,8 @@ def _json_bytes(body: bytes, told: str) -> int:
     return int(told) if told else len(body)
 
 
-def _read(body: bytes, told: str) -> tuple[dict, _Tensor]:
-    """A request's JSON and its one input."""
-    length = _json_bytes(body, told)
+def _read(body: bytes, length: int) -> tuple[dict, _Tensor]:
+    """A request's JSON, so many bytes of its body, and its one input."""
     try:
         asked = orjson.loads(body[:length])
     except orjson.JSONDecodeError as error:
@@ -201,9 +200,7 @@ def _squares(given: np.ndarray | list[bytes], size: int, state: State, until: fl
     images = state.hold_images(len(given), size)
     for image, one in in_time(images, given, until):
         if isinstance(one, bytes):
-            most, left = state.config.max_megapixels, until - time.monotonic()
-            with pixels.decoded(one, most, state.decoding, left) as photo:
-                image[:] = square_pixels(photo, size)
+            image[:] = pixels.squared(one, size, state.config.max_megapixels, state.decoding, until)
         else:
             image[:] = square_pixels(PIL.Image.fromarray(one), size)
     return images
@@ -219,6 +216,8 @@ def _numbers(tensor: _Tensor) -> np.ndarray:
     flat = _flat(tensor.data, 4)
     if len(flat) != wanted:
         raise Refusal(400, f"The input has {len(flat):,} numbers; its shape needs {wanted:,}")
+    if not set(map(type, flat)) <= {int, float}:
+        raise Refusal(400, f"Received no numbers, or something else than whole numbers: {_SHAPE}")
     return pixels.levels(flat, whole=dtype == np.uint8).reshape(tensor.shape)
 
 
@@ -267,14 +266,14 @@ def _answer(exported: ExportedModel, outputs: dict[str, np.ndarray], asked: dict
             behind.append(_bytes(values))
             entry["parameters"] = {"binary_data_size": len(behind[-1])}
         else:
-            entry["data"] = values.ravel().tolist() if values.dtype == object else np.ascontiguousarray(values.ravel())
+            entry["data"] = values.ravel().tolist() if values.dtype == object else values.ravel()
         told.append(entry)
     head: dict[str, Any] = {"model_name": exported.name, "model_version": exported.version, "outputs": told}
     if isinstance(asked.get("id"), str):
         head["id"] = asked["id"]
     text = dumped(head)
     if not behind:
-        return Response(text, headers={"Cache-Control": "no-store"}, media_type="application/json")
+        return encoded(text)
     headers = {"Cache-Control": "no-store", HEADER: str(len(text))}
     return Response(b"".join([text, *behind]), headers=headers, media_type="application/octet-stream")
 
@@ -282,8 +281,8 @@ def _answer(exported: ExportedModel, outputs: dict[str, np.ndarray], asked: dict
 def _bytes(values: np.ndarray) -> bytes:
     if values.dtype != object:
         return values.astype("<f4").tobytes()
-    encoded = [text.encode() for text in values.ravel().tolist()]
-    return b"".join(len(text).to_bytes(4, "little") + text for text in encoded)
+    texts = [text.encode() for text in values.ravel().tolist()]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
 _add_routes()

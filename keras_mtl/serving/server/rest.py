@@ -11,7 +11,6 @@ import numpy as np
 import orjson
 from fastapi import Request, Response
 
-from keras_mtl.photos import square_pixels
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server import pixels
 from keras_mtl.serving.server.answers import ERRORS, answer, dumped, encoded, parameters_of
@@ -124,9 +123,7 @@ def _images(body: bytes, size: int, state: State, until: float) -> tuple[np.ndar
         photos = [_encoded_photo(one) for one in given]
         del given
     for image, photo in in_time(images, photos, until):
-        with pixels.decoded(photo, state.config.max_megapixels, state.decoding, until) as decoded:
-            image[:] = square_pixels(decoded, size)
-            del decoded
+        image[:] = pixels.squared(photo, size, state.config.max_megapixels, state.decoding, until)
     return images, by_row
 
 
