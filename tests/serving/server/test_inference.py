@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
+import time
 
 import httpx
 import numpy as np
@@ -14,6 +17,9 @@ from running_server import running_server
 
 from keras_mtl.serving.export import export_model
 from keras_mtl.serving.exported import load_exported
+from keras_mtl.serving.server.budget import Budget
+from keras_mtl.serving.server.pixels import squared
+from keras_mtl.serving.server.refusal import Refusal
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
 
@@ -147,3 +153,14 @@ def test_models_that_are_not_there_are_not_found(address):
     assert httpx.get(f"{address}/v2/models/other").status_code == 404
     assert httpx.get(f"{address}/v2/models/faces/versions/7").status_code == 404
     assert httpx.post(f"{address}/v2/models/other/infer", json=request()).status_code == 404
+
+
+def test_a_photo_waits_for_memory_that_others_take():
+    budget = Budget(10)
+    data = png(IMAGES[0])
+    with contextlib.ExitStack() as held:
+        held.enter_context(budget.waited_for(10, 0))
+        with pytest.raises(Refusal, match="try again"):
+            squared(data, SIZE, 1, budget, time.monotonic() + 0.05)
+        threading.Timer(0.1, held.pop_all().close).start()
+        np.testing.assert_array_equal(squared(data, SIZE, 1, budget, time.monotonic() + 30), IMAGES[0])
