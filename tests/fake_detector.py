@@ -11,13 +11,13 @@ import numpy as np
 import PIL.Image
 from scipy import ndimage
 
-from keras_mtl.data.faces.align import TEMPLATE
-from keras_mtl.data.faces.detect import Face
+from keras_mtl.faces.align import TEMPLATE
+from keras_mtl.faces.detect import Detector
 
 RED = (250, 20, 30)
 
 
-def load():
+def load(name: str = ""):
     return find_red
 
 
@@ -27,34 +27,37 @@ def load_failing():
 
 def load_deadly():
     """As `load`, but the process dies of the first photo."""
-    return lambda photo: os.kill(os.getpid(), signal.SIGKILL)
+    return Detector(lambda pixels: os.kill(os.getpid(), signal.SIGKILL), TEMPLATE)
 
 
 def load_slow():
-    def detect(photo: PIL.Image.Image) -> list[Face]:
+    def rows(pixels: np.ndarray) -> np.ndarray:
         time.sleep(0.1)
-        return find_red(photo)
+        return _red(pixels)
 
-    return detect
+    return Detector(rows, TEMPLATE)
 
 
 def load_never():
     """For photos that should all be done already, or can't even be read."""
 
-    def detect(photo: PIL.Image.Image) -> list[Face]:
+    def rows(pixels: np.ndarray) -> np.ndarray:
         raise AssertionError("a photo is done again")
 
-    return detect
+    return Detector(rows, TEMPLATE)
 
 
-def find_red(photo: PIL.Image.Image) -> list[Face]:
-    marked = (np.asarray(photo) == RED).all(-1)
-    faces = []
+def _red(pixels: np.ndarray) -> np.ndarray:
+    marked = (pixels == RED).all(-1)
+    rows = []
     for down, across in ndimage.find_objects(ndimage.label(marked)[0]):
-        box = (float(across.start), float(down.start), float(across.stop), float(down.stop))
+        box = (across.start, down.start, across.stop, down.stop)
         points = TEMPLATE * (box[2] - box[0], box[3] - box[1]) + box[:2]
-        faces.append(Face(box, tuple(map(tuple, points.tolist())), 1.0))
-    return sorted(faces, key=lambda face: (-face.area, face.box))
+        rows.append([*box, 1.0, *points[:, 0], *points[:, 1]])
+    return np.array(rows).reshape(-1, 15)
+
+
+find_red = Detector(_red, TEMPLATE)
 
 
 def paint(path: pathlib.Path, *sides: int, exif: PIL.Image.Exif | None = None) -> PIL.Image.Image:

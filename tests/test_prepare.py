@@ -26,7 +26,7 @@ from keras_mtl.errors import UserError
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(tmp_path, monkeypatch, flags, message):
-    monkeypatch.setattr("keras_mtl.data.faces.prepare.check_installed", lambda: None)
+    monkeypatch.setattr("keras_mtl.data.faces.prepare.choose_detector", lambda name: "mtcnn")
     monkeypatch.chdir(tmp_path)
     paint(tmp_path / "photos/a.png", 20)
     (tmp_path / "photos/empty").mkdir()

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
+from keras_mtl.faces.detect import AUTO as ANY_DETECTOR
+from keras_mtl.faces.detect import choose_detector, load_detector
 from keras_mtl.locks import only_writer
 from keras_mtl.serving.backends import AUTO
 from keras_mtl.serving.boxes import Pictures
@@ -33,6 +35,7 @@ def predict_files(
     recursive: bool = False,
     every_seconds: float = 1.0,
     detect: bool = False,
+    detector: str = ANY_DETECTOR,
     faces: str = FACES[0],
     margin: float = 0.0,
 ) -> int:
@@ -48,6 +51,7 @@ def predict_files(
         batch_size: images at once.
         every_seconds: between frames of a video.
         detect: whether to predict faces, found and aligned, and not whole photos.
+        detector: which finds them, as for `choose_detector`.
         faces: the "largest" of each photo, or "all".
         margin: what is added around a face, as the model's training crops were made.
 
@@ -69,10 +73,15 @@ def predict_files(
         if begun is None:
             raise
         raise UserError(f"{out} was begun by the backend {begun!r}, which it goes on with, but: {error}") from None
-    seeing = {"detect": detect, "faces": faces, "margin": margin} if detect else {"detect": detect}
+    seeing: dict[str, Any] = {"detect": detect}
+    if detect:
+        detector = choose_detector(detector)
+        # Left out where it is the only one of before, as in what was begun with it.
+        named = {} if detector == "mtcnn" else {"detector": detector}
+        seeing |= {"faces": faces, "margin": margin, **named}
     with only_writer(*os.path.split(os.path.realpath(out))) if out else contextlib.nullcontext():
         kept = Kept(out, _made_by(exported, {**seeing, "every_seconds": every_seconds}), overwrite) if out else None
-        read = face_reader(margin, faces) if detect else read_whole
+        read = face_reader(margin, faces, load_detector(detector)) if detect else read_whole
         drawing = Pictures(pictures, exported.tasks) if pictures else None
         done = kept.done if kept else set()
         if done:

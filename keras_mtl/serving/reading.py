@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import PIL.Image
 
 from keras_mtl.cores import count_cores
+from keras_mtl.faces.align import align
+from keras_mtl.faces.crops import SIZE
+from keras_mtl.faces.detect import Detector
 from keras_mtl.files import read_bytes
 from keras_mtl.photos import decode_photo
 from keras_mtl.serving.inputs import Shot
@@ -45,7 +47,7 @@ def read_whole(shot: Shot) -> Look:
     return _guarded(shot, lambda photo: ([photo], [{}]))
 
 
-def face_reader(margin: float, faces: str = FACES[0]) -> Reader:
+def face_reader(margin: float, faces: str, detect: Detector) -> Reader:
     """Reads the faces of a shot, aligned by the code that `keras_mtl.prepare` crops with.
 
     Each face is told as `face` (1 for the largest), `faces` (their number) and `box` (left, top, right and bottom in
@@ -54,20 +56,11 @@ def face_reader(margin: float, faces: str = FACES[0]) -> Reader:
     Args:
         margin: as for `align`.
         faces: the "largest" of a photo, or "all".
-
-    Raises:
-        UserError: the package `mtcnn` isn't installed.
+        detect: finds them.
     """
-    # Here and not above: who predicts whole photos needs none of it.
-    from keras_mtl.data.faces.align import align
-    from keras_mtl.data.faces.crops import SIZE
-    from keras_mtl.data.faces.detect import load_detector
-
-    detect, lock = load_detector(), threading.Lock()
 
     def crop(photo: PIL.Image.Image) -> tuple[list[PIL.Image.Image], list[dict]]:
-        with lock:  # One photo at a time, by all cores.
-            found = detect(photo)
+        found = detect(photo)
         if not found:
             raise ValueError("no face is found")
         chosen = found if faces == "all" else found[:1]
@@ -75,7 +68,7 @@ def face_reader(margin: float, faces: str = FACES[0]) -> Reader:
             {"face": number, "faces": len(found), "box": [round(side) for side in face.box]}
             for number, face in enumerate(chosen, 1)
         ]
-        return [align(photo, face.points, SIZE, margin) for face in chosen], told
+        return [align(photo, face.points, SIZE, margin, detect.template) for face in chosen], told
 
     return lambda shot: _guarded(shot, crop)
 

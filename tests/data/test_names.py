@@ -13,12 +13,12 @@ from keras_mtl.data.audit.page import write_page
 from keras_mtl.data.audit.text import as_text
 from keras_mtl.data.clean import read_clean
 from keras_mtl.data.faces.crop_source import crop_source
-from keras_mtl.data.faces.crops import Cropping
 from keras_mtl.data.faces.inventory import PhotoFolder
 from keras_mtl.data.source import digest
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import load_split
 from keras_mtl.evaluation.predictions import predict_split, read_predictions, write_predictions
+from keras_mtl.faces.crops import Cropping
 from keras_mtl.files import printable
 from keras_mtl.serving.inputs import Shot, find_files
 from keras_mtl.serving.results import WRITERS, Kept

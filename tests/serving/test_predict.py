@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 from exported_models import random_model
-from fake_detector import find_red, paint
+from fake_detector import load, paint
 from helpers import held
 
 from keras_mtl.errors import UserError
@@ -194,7 +194,7 @@ def test_what_may_be_named(photos, monkeypatch, tmp_path):
 
 
 def test_faces_of_photos_and_frames_of_a_film_into_csv_and_pictures(exported, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_mtl.data.faces.detect.load_detector", lambda: find_red)
+    monkeypatch.setattr("keras_mtl.serving.predict.load_detector", load)
     two, none = tmp_path / "in" / "two.png", tmp_path / "in" / "none.png"
     paint(two, 20, 30)
     paint(none)
@@ -279,7 +279,7 @@ def test_a_killed_command_goes_on_and_ends_as_an_unbroken_one(exported, tmp_path
 def test_a_file_of_another_model_or_other_flags_is_not_gone_on_with(exported, photos, tmp_path, monkeypatch):
     out = str(tmp_path / "out.csv")
     predict(exported, photos, out=out)
-    monkeypatch.setattr("keras_mtl.data.faces.detect.load_detector", lambda: find_red)
+    monkeypatch.setattr("keras_mtl.serving.predict.load_detector", load)
     with pytest.raises(UserError, match="--overwrite"):
         predict(exported, photos, out=out, detect=True)
     assert predict(exported, photos, out=out, detect=True, overwrite=True) == 1

@@ -1,1 +1,1 @@
-"""Faces out of photos: found, aligned by five points, cropped; one after another, or a whole source in parallel."""
+"""Photos cropped to their faces, a whole source in parallel."""

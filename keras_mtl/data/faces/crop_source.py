@@ -9,6 +9,7 @@ and `settings.json`, how the crops were made.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import sys
 import time
@@ -16,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from keras_mtl.data.faces.children import map_in_children
-from keras_mtl.data.faces.crops import Cropping, crop_face
-from keras_mtl.data.faces.detect import Detector, load_detector
 from keras_mtl.data.faces.inventory import handle, name_crops
 from keras_mtl.data.faces.journal import Found, Journal
 from keras_mtl.data.source import Records, Source, label_text
 from keras_mtl.errors import UserError
+from keras_mtl.faces.crops import Cropping, crop_face
+from keras_mtl.faces.detect import Detector, choose_detector, load_detector
 from keras_mtl.files import read_bytes, read_json, replacing, write_csv, write_json
 
 _TELL_EVERY = 10.0  # Seconds.
@@ -44,7 +45,7 @@ def crop_source(
     cropping: Cropping,
     *,
     jobs: int,
-    load: Callable[[], Detector] = load_detector,
+    load: Callable[[], Detector] | None = None,
 ) -> Counts:
     """Writes the folder described above; what is there already, of the same photos, is left as it is.
 
@@ -53,7 +54,8 @@ def crop_source(
         folder: where to.
         cropping: how.
         jobs: child processes.
-        load: makes the detector in each of them; a function at the top of a module.
+        load: makes the detector in each of them, by default the one that `cropping` names; a function at the top of a
+            module.
 
     Raises:
         UserError: the folder was made with other settings, or the source has no photos.
@@ -61,6 +63,9 @@ def crop_source(
     """
     if source.drawn:
         raise UserError(f"Source {source.name} is drawn, face by face: there are no photos to look for faces in")
+    if not load:
+        cropping = dataclasses.replace(cropping, detector=choose_detector(cropping.detector))
+        load = functools.partial(load_detector, cropping.detector)
     _keep_settings(folder, cropping)
     records = {split: source.records(split) for split in source.splits()}
     photos = list(dict.fromkeys(photo for part in records.values() for photo in part.images))
@@ -68,7 +73,10 @@ def crop_source(
     journal = Journal(folder / "faces.jsonl")
     with journal.adding() as add:
         found = map_in_children(
-            _work, (load, cropping), _jobs(source, folder, crops, journal), min(jobs, len(photos)) or 1
+            _work,
+            (load, cropping),
+            _jobs(source, folder, crops, journal),
+            min(jobs, len(photos)) or 1,
         )
         for one in _told(found, source.name, len(photos)):
             add(one)
@@ -80,7 +88,7 @@ def _keep_settings(folder: pathlib.Path, cropping: Cropping) -> None:
     path, settings = folder / "settings.json", dataclasses.asdict(cropping)
     if not path.exists():
         write_json(path, settings)
-    elif (before := read_json(path, dict[str, Any])) != settings:
+    elif (before := {"detector": "mtcnn", **read_json(path, dict[str, Any])}) != settings:
         shown = ", ".join(f"{name}={value}" for name, value in before.items())
         raise UserError(f"{folder} holds crops that were made with {shown}: choose the same, or another --out")
 

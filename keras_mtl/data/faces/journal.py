@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypedDict
 
-from keras_mtl.data.faces.detect import Face
+from keras_mtl.faces.detect import Face
 from keras_mtl.files import json_text, opened_lines, replacing
 from keras_mtl.shapes import check_shape
 

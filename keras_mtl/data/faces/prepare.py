@@ -12,13 +12,13 @@ from urllib.parse import quote
 from keras_mtl import cli
 from keras_mtl.cores import count_cores
 from keras_mtl.data.faces.crop_source import crop_source, group_columns
-from keras_mtl.data.faces.crops import Cropping
-from keras_mtl.data.faces.detect import Detector, check_installed, load_detector
 from keras_mtl.data.faces.inventory import PhotoFolder
 from keras_mtl.data.source import Source
 from keras_mtl.data.sources import GROUPS, parse_sources
 from keras_mtl.data.tabular import CsvSource
 from keras_mtl.errors import UserError
+from keras_mtl.faces.crops import Cropping
+from keras_mtl.faces.detect import Detector, choose_detector
 from keras_mtl.files import short_name, write_csv
 from keras_mtl.locks import only_writer
 from keras_mtl.table import aligned
@@ -36,7 +36,7 @@ def prepare(
     jobs: int = 0,
     data_dir: str = "",
     task_file: str = "",
-    load: Callable[[], Detector] = load_detector,
+    load: Callable[[], Detector] | None = None,
 ) -> str:
     """Makes a set of each source in a folder of its name below `out`; what `keras_mtl.prepare` does.
 
@@ -60,8 +60,8 @@ def prepare(
         raise UserError("No folder to write to: --out=FOLDER")
     if format == "files" and not detect:
         raise UserError("There is nothing to do: give --detect to crop faces, --format=shards to pack files, or both")
-    if detect and load is load_detector:
-        check_installed()
+    if detect and not load:
+        choose_detector(cropping.detector)
     declared = read_task_file(task_file) if task_file else {}
     found = _find_sources(sources, data_dir, declared) + _find_folders(photos)
     for source in found:

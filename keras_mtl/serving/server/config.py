@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from keras_mtl.cli import Settings, flag
+from keras_mtl.faces.detect import AUTO as ANY_DETECTOR
+from keras_mtl.faces.detect import DETECTORS
 from keras_mtl.serving.backends import AUTO, BACKENDS
 
 MODELS, ADDRESS, ACCESS, SPEED, LIMITS, FACES = "Models", "Address", "Access", "Speed", "Limits", "Faces"
@@ -84,6 +86,12 @@ class ServeConfig(Settings):
     max_megapixels: float = flag(50.0, "The largest photo; beyond that the answer is 413.", LIMITS, low=0.001)
 
     detect: bool = flag(False, "Load the face detector at the start, not with the first photo that asks for it.", FACES)
+    detector: str = flag(
+        ANY_DETECTOR,
+        "What finds faces; auto: the first of these that is installed.",
+        FACES,
+        choices=(ANY_DETECTOR, *DETECTORS),
+    )
     margin: float = flag(
         0.0, "What is added on each side of a face, as for the crops in training.", FACES, low=0.0, high=4.0
     )

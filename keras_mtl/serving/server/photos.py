@@ -15,9 +15,9 @@ import numpy as np
 import PIL.Image
 from fastapi import Query, Request, Response
 
-from keras_mtl.data.faces.align import align
-from keras_mtl.data.faces.crops import SIZE
-from keras_mtl.data.faces.detect import Detector
+from keras_mtl.faces.align import align
+from keras_mtl.faces.crops import SIZE
+from keras_mtl.faces.detect import Detector
 from keras_mtl.photos import square_pixels
 from keras_mtl.serving.server import pixels
 from keras_mtl.serving.server.answers import ERRORS, answer
@@ -164,7 +164,7 @@ def _faces(state: State, data: bytes, sizes: set[int], until: float, detector: D
     with pixels.decoded(data, state.config.max_megapixels, state.decoding, until) as photo:
         decoded = time.perf_counter()
         found = detector(photo)
-        cut = [align(photo, face.points, SIZE, state.config.margin) for face in found]
+        cut = [align(photo, face.points, SIZE, state.config.margin, detector.template) for face in found]
         dimensions = photo.size
         del photo
     places = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import importlib.util
 import weakref
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,8 @@ import numpy as np
 from fastapi import Request
 
 from keras_mtl.cores import count_cores
-from keras_mtl.data.faces.detect import Detector, load_detector
 from keras_mtl.errors import UserError
+from keras_mtl.faces.detect import Detector, choose_detector, load_detector
 from keras_mtl.serving.server.access import read_keys
 from keras_mtl.serving.server.bodies import Bodies
 from keras_mtl.serving.server.budget import Budget
@@ -29,7 +28,7 @@ T = TypeVar("T")
 BATCHES = 2
 """Batches of a model that run side by side: what comes while one is on its way need not wait for its end."""
 DETECTIONS = 16
-"""Photos that may wait for the face detector: it takes some tenths of a second for each."""
+"""Photos that may wait for each one that the face detector looks at: a slow one takes some tenths of a second each."""
 
 
 class State:
@@ -51,13 +50,14 @@ class State:
         self.ready = self.draining = False
         self.keys = read_keys(config.api_keys) if config.api_keys else ()
         self.admissions = 0
-        # One more than cores: while all predict, it prepares what is next.
-        self._working = ThreadPoolExecutor(count_cores() + 1, "work")
-        self._detecting = ThreadPoolExecutor(1, "detect")
+        # A thread for each request: most of them wait, for memory, a detector or their batch.
+        self._working = ThreadPoolExecutor(config.queue + BATCHES, "work")
         self._running = self._detections = 0
         self._detector: Detector | None = None
+        self._loading, self._looking, self._at_once = asyncio.Lock(), asyncio.Semaphore(0), 0
         memory = int(config.memory_mb * 1e6)
-        self.decoding, self.holding = Budget(memory // 2), Budget(memory // 4)
+        # One more place than cores: while all predict, what is next is prepared.
+        self.decoding, self.holding = Budget(memory // 2, places=count_cores() + 1), Budget(memory // 4)
         self.bodies = Bodies(int(config.max_body_mb * 1e6), Budget(memory // 4), config.uploads)
         self.registry = Registry(
             config.model,
@@ -75,36 +75,43 @@ class State:
             labels=config.labels,
         )
         if config.detect:
-            self._detector = load_detector()
+            self._take(load_detector(config.detector))
 
     @property
     def can_detect(self) -> bool:
-        """Whether the face detector's package is installed."""
-        return importlib.util.find_spec("mtcnn") is not None
+        """Whether a face detector is installed."""
+        with contextlib.suppress(UserError):
+            return bool(choose_detector(self.config.detector))
+        return False
 
     async def decode(self, function: Callable[..., T], *arguments: Any) -> T:
         """Calls a function that decodes, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._working, functools.partial(function, *arguments))
 
     async def detect(self, function: Callable[[Detector], T]) -> T:
-        """Calls a function with the face detector, one at a time: its photo is decoded only when its turn has come.
+        """Calls a function with the face detector, off the event loop, once its turn has come.
 
-        Raises Refusal where too many wait (429), or the package isn't installed (501).
+        Raises Refusal where too many wait (429), or no detector is installed (501).
         """
-        if self._detections >= DETECTIONS:
+        async with self._loading:
+            if self._detector is None:
+                try:
+                    self._take(await self.decode(load_detector, self.config.detector))
+                except UserError as error:
+                    raise Refusal(501, f"This server finds no faces: {error}") from None
+        detector = self._detector
+        if self._detections >= DETECTIONS * self._at_once:
             raise Refusal(429, "Too many photos wait for the face detector: try again", retry_after=1)
         self._detections += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._detecting, self._detect, function)
-        except UserError as error:
-            raise Refusal(501, f"This server finds no faces: {error}") from None
+            async with self._looking:
+                return await self.decode(function, detector)
         finally:
             self._detections -= 1
 
-    def _detect(self, function: Callable[[Detector], T]) -> T:
-        if self._detector is None:
-            self._detector = load_detector()
-        return function(self._detector)
+    def _take(self, detector: Detector) -> None:
+        self._detector, self._at_once = detector, detector.at_once or count_cores()
+        self._looking = asyncio.Semaphore(self._at_once)
 
     @contextlib.asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
@@ -147,8 +154,7 @@ class State:
         return not self._running
 
     def close(self) -> None:
-        for pool in (self._working, self._detecting):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._working.shutdown(wait=False, cancel_futures=True)
 
 
 def state_of(request: Request) -> State:

@@ -18,12 +18,12 @@ from fake_detector import paint
 
 from keras_mtl import tasks
 from keras_mtl.data.faces.crop_source import crop_source
-from keras_mtl.data.faces.crops import Cropping, crop_face
 from keras_mtl.data.faces.inventory import PhotoFolder, name_crops
 from keras_mtl.data.faces.prepare import prepare
 from keras_mtl.data.source import label_text
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
+from keras_mtl.faces.crops import Cropping, crop_face
 
 CROPPING = Cropping(size=48)
 
@@ -161,7 +161,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(tmp_path):
     code = (
         "import fake_detector, pathlib\n"
         "from keras_mtl.data.faces.crop_source import crop_source\n"
-        "from keras_mtl.data.faces.crops import Cropping\n"
+        "from keras_mtl.faces.crops import Cropping\n"
         "from keras_mtl.data.faces.inventory import PhotoFolder\n"
         f"crop_source(PhotoFolder('p', {str(tmp_path / 'photos')!r}), pathlib.Path({str(tmp_path / 'out')!r}),"
         " Cropping(48), jobs=2, load=fake_detector.load_slow)\n"

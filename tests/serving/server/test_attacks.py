@@ -16,9 +16,10 @@ import PIL.Image
 import psutil
 import pytest
 from exported_models import random_model
-from fake_detector import find_red
+from fake_detector import load
 from running_server import running_server, wait_until
 
+from keras_mtl.cores import count_cores
 from keras_mtl.errors import UserError
 from keras_mtl.serving.export import export_model
 from keras_mtl.serving.server import bodies, protocol
@@ -37,7 +38,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_mtl.serving.server.state.load_detector", lambda: find_red)
+        patch.setattr("keras_mtl.serving.server.state.load_detector", load)
         with running_server(folder, timeout_seconds=120) as address:
             yield address
 
@@ -183,6 +184,57 @@ def test_lists_of_numbers_take_turns(folder):
         for thread in threads:
             thread.join()
     assert codes.count(200) >= 1 and set(codes) <= {200, 503}
+
+
+def test_who_waits_for_memory_keeps_no_thread_from_others(folder, monkeypatch):
+    budgets = []
+
+    class Told(Budget):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            budgets.append(self)
+
+    monkeypatch.setattr("keras_mtl.serving.server.state.Budget", Told)
+    with running_server(folder, memory_mb=16) as address:
+        decoding, codes = budgets[0], []
+        decoding.take(7_000_000)  # Of 8 million.
+        large = photo(size=(300, 300))
+        threads = [
+            threading.Thread(
+                target=lambda: codes.append(httpx.post(f"{address}/v1/predict", content=large, timeout=60).status_code)
+            )
+            for _ in range(2 * count_cores() + 4)
+        ]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(decoding._waiting) == len(threads))
+        assert works(address) and not codes
+        decoding.give_back(7_000_000)
+        for thread in threads:
+            thread.join()
+    assert codes == [200] * len(threads)
+
+
+def test_who_needs_little_comes_before_who_needs_more_than_there_is():
+    budget = Budget(10, places=1)
+    come = []
+
+    def wait(name, amount):
+        with budget.waited_for(amount, 30):
+            come.append(name)
+
+    budget.take(6)
+    threads = []
+    for turn, (name, amount) in enumerate({"large": 8, "small": 2, "other": 3}.items()):
+        threads.append(threading.Thread(target=wait, args=(name, amount)))
+        with budget.waited_for(1, 0):  # Nobody else has the only place meanwhile.
+            threads[-1].start()
+            wait_until(lambda turn=turn: len(budget._waiting) == (1 if not turn else 2))
+        wait_until(lambda turn=turn: len(come) == turn)
+    budget.give_back(6)
+    for thread in threads:
+        thread.join()
+    assert come == ["small", "other", "large"]
 
 
 def test_a_budget_is_shared_and_who_waits_too_long_is_refused():

@@ -10,7 +10,8 @@ import PIL.Image
 import pytest
 from browser import PHONE, browser, errors, prefer_theme, requests
 from exported_models import TASKS, random_model
-from fake_detector import find_red, paint
+from fake_detector import load as load_fake
+from fake_detector import paint
 from running_server import running_server, wait_until
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -78,7 +79,7 @@ def address(tmp_path_factory):
     export_model(random_model(tasks=tasks), folder, name="multitask", about=about, calibration=fitted)
     export_model(random_model(tasks={"age": TASKS["age"]}), folder, name="age_only")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_mtl.serving.server.state.load_detector", lambda: find_red)
+        patch.setattr("keras_mtl.serving.server.state.load_detector", load_fake)
         with running_server(folder, max_body_mb=0.5) as address:
             yield address
 

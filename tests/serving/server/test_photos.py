@@ -12,7 +12,7 @@ import PIL.Image
 import psutil
 import pytest
 from exported_models import SIZE, random_model
-from fake_detector import find_red, paint
+from fake_detector import load, paint
 from helpers import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_mtl.serving.server.state.load_detector", lambda: find_red)
+        patch.setattr("keras_mtl.serving.server.state.load_detector", load)
         with running_server(folder, max_body_mb=0.5, max_megapixels=1) as address:
             yield address
 

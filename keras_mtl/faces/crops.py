@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 
-from keras_mtl.data.faces.align import align
-from keras_mtl.data.faces.detect import Detector, Face
+from keras_mtl.faces.align import align
+from keras_mtl.faces.detect import AUTO, Detector, Face
 from keras_mtl.photos import decode_photo
 
 SIZE, MARGIN, SEVERAL = 224, 0.0, ("largest", "skip")
@@ -21,11 +21,13 @@ class Cropping:
         size: height and width of a crop in pixels.
         margin: as for `align`.
         several: of several faces take the "largest", or "skip" the photo.
+        detector: which finds them, as for `choose_detector`.
     """
 
     size: int = SIZE
     margin: float = MARGIN
     several: str = SEVERAL[0]
+    detector: str = AUTO
 
 
 def crop_face(photo: bytes, detect: Detector, cropping: Cropping) -> tuple[list[Face], bytes | None]:
@@ -48,7 +50,7 @@ def crop_face(photo: bytes, detect: Detector, cropping: Cropping) -> tuple[list[
     if not faces or (len(faces) > 1 and cropping.several == "skip"):
         return faces, None
     encoded = io.BytesIO()
-    crop = align(image, faces[0].points, cropping.size, cropping.margin)
+    crop = align(image, faces[0].points, cropping.size, cropping.margin, detect.template)
     # Colours at full resolution: a crop is small, and read far more often than written.
     crop.save(encoded, "JPEG", quality=_QUALITY, subsampling=0)
     return faces, encoded.getvalue()

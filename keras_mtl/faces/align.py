@@ -18,9 +18,9 @@ lie as those of a set that nets are trained on.
 _BORDER = 4  # Pixels around the region that is used, which resampling may look at.
 
 
-def template(size: int, margin: float) -> np.ndarray:
+def places(size: int, margin: float, template: np.ndarray = TEMPLATE) -> np.ndarray:
     """Where the five points lie in a crop of `size` pixels, [5, 2], with a margin as for `align`."""
-    return (TEMPLATE + margin) / (1 + 2 * margin) * size
+    return (template + margin) / (1 + 2 * margin) * size
 
 
 def similarity(points: Sequence[tuple[float, float]], targets: np.ndarray) -> tuple[complex, complex]:
@@ -45,14 +45,21 @@ def similarity(points: Sequence[tuple[float, float]], targets: np.ndarray) -> tu
     return complex(a), complex(b)
 
 
-def align(photo: PIL.Image.Image, points: Sequence[tuple[float, float]], size: int, margin: float) -> PIL.Image.Image:
-    """The face turned, scaled and shifted so that its points come to `template(size, margin)`; black off the photo.
+def align(
+    photo: PIL.Image.Image,
+    points: Sequence[tuple[float, float]],
+    size: int,
+    margin: float,
+    template: np.ndarray = TEMPLATE,
+) -> PIL.Image.Image:
+    """The face turned, scaled and shifted so that its points come to `places(size, margin)`; black off the photo.
 
     Args:
         photo: RGB.
         points: five (x, y) in pixels of the photo, in the order of `TEMPLATE`.
         size: height and width of the crop in pixels.
         margin: what is added on each side, as a share of the side of a crop without margin, 0 to 2 say.
+        template: where whoever found the points sees them in a crop without margin, as `Detector.template`.
 
     Returns:
         RGB, `size` x `size`.
@@ -60,7 +67,7 @@ def align(photo: PIL.Image.Image, points: Sequence[tuple[float, float]], size: i
     Raises:
         ValueError: the points give no scale.
     """
-    a, b = similarity(points, template(size, margin))
+    a, b = similarity(points, places(size, margin, template))
     back, shift = 1 / a, -b / a  # From the crop to the photo.
     corners = [back * complex(x, y) + shift for x in (0, size) for y in (0, size)]
     border = _BORDER * max(1.0, abs(back))

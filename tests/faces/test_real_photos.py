@@ -1,4 +1,4 @@
-"""MTCNN itself, on photos that are put together from real faces: turned, scaled, on coloured backgrounds."""
+"""The detectors, on photos that are put together from real faces: turned, scaled, on coloured backgrounds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import PIL.ImageDraw
 import PIL.ImageFilter
 import pytest
 
-from keras_mtl.data.faces.align import TEMPLATE, align, template
-from keras_mtl.data.faces.detect import load_detector
 from keras_mtl.data.utkface import parse_name
 from keras_mtl.errors import UserError
+from keras_mtl.faces.align import TEMPLATE, align, places, similarity
+from keras_mtl.faces.detect import AUTO, DETECTORS, choose_detector, load_detector
 from keras_mtl.models import build_model
 from keras_mtl.serving.export import export_model
 
@@ -48,7 +48,6 @@ def compose(face: PIL.Image.Image, rng: random.Random) -> tuple[PIL.Image.Image,
 @pytest.fixture(scope="module")
 def album(real_faces, tmp_path_factory) -> tuple[pathlib.Path, dict[str, np.ndarray]]:
     """A folder of photos and a CSV of their ages; and where the faces' points are. One photo has no face."""
-    pytest.importorskip("mtcnn", reason="the extra `faces` is not installed")
     folder, rng = tmp_path_factory.mktemp("album"), random.Random(5)
     truth, lines = {}, ["image,age"]
     for i, path in enumerate(rng.sample(sorted((real_faces / "UTKFace").glob("*_20*.jpg")), COUNT)):
@@ -60,11 +59,20 @@ def album(real_faces, tmp_path_factory) -> tuple[pathlib.Path, dict[str, np.ndar
     return folder, truth
 
 
+@pytest.fixture(scope="module", params=DETECTORS)
+def detector(request) -> str:
+    try:
+        return choose_detector(request.param)
+    except UserError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="module")
-def prepared(album, tmp_path_factory, command) -> pathlib.Path:
+def prepared(album, detector, tmp_path_factory, command) -> pathlib.Path:
     out = tmp_path_factory.mktemp("prepared")
-    flags = [f"--sources=age=csv:{album[0]}/ages.csv", "--detect", f"--out={out}", "--jobs=2", "--face_size=112"]
-    assert f"--sources='age=csv:{out}/csv_age/labels.csv'" in command("prepare", *flags).stdout
+    flags = [f"--sources=age=csv:{album[0]}/ages.csv", "--detect", f"--detector={detector}", f"--out={out}"]
+    told = command("prepare", *flags, "--jobs=2", "--face_size=112").stdout
+    assert f"--sources='age=csv:{out}/csv_age/labels.csv'" in told
     return out / "csv_age"
 
 
@@ -81,9 +89,9 @@ def test_faces_in_photos_are_found(album, prepared):
     assert len(labels) >= 0.9 * COUNT and not found["empty.jpg"]["faces"]
 
 
-def test_aligned_faces_lie_as_in_the_set_that_they_are_from(album, prepared):
+def test_aligned_faces_lie_as_in_the_set_that_they_are_from(album, detector, prepared):
     """The similarity that `align` uses brings the true places of the points near the template's, in 112 pixels."""
-    distances = []
+    distances, seen = [], load_detector(detector).template
     for photo, true in album[1].items():
         for face in found_in(prepared)[photo]["faces"][:1]:
             marked = np.zeros((*PIL.Image.open(album[0] / photo).size[::-1], 3), np.uint8)
@@ -92,10 +100,10 @@ def test_aligned_faces_lie_as_in_the_set_that_they_are_from(album, prepared):
             for x, y in true:
                 image = PIL.Image.fromarray(marked)
                 PIL.ImageDraw.Draw(image).ellipse((x - radius, y - radius, x + radius, y + radius), fill="white")
-                crops.append(np.asarray(align(image, face["points"], 112, 0.0))[..., 0].astype(float))
+                crops.append(np.asarray(align(image, face["points"], 112, 0.0, seen))[..., 0].astype(float))
             down, across = np.indices((112, 112)) + 0.5
-            places = [((crop * across).sum(), (crop * down).sum()) / crop.sum() for crop in np.array(crops)]
-            distances.append(np.hypot(*(np.array(places) - template(112, 0.0)).T).mean())
+            lie = [((crop * across).sum(), (crop * down).sum()) / crop.sum() for crop in np.array(crops)]
+            distances.append(np.hypot(*(np.array(lie) - places(112, 0.0)).T).mean())
     assert np.median(distances) < 4 and np.quantile(distances, 0.9) < 9
 
 
@@ -125,14 +133,31 @@ def test_predict_crops_as_prepare_does(album, tmp_path, command):
     assert entries[0]["faces"] == 1 and len(entries[0]["box"]) == 4
 
 
-def test_the_order_of_the_points_is_the_templates(real_faces):
-    pytest.importorskip("mtcnn", reason="the extra `faces` is not installed")
+def test_the_order_of_the_points_is_the_templates(real_faces, detector):
     path = sorted((real_faces / "UTKFace").glob("3?_*.jpg"))[10]
-    (face, *_) = load_detector()(PIL.Image.open(path).convert("RGB"))
-    assert np.abs(np.array(face.points) / 200 - TEMPLATE).max() < 0.1
+    found = load_detector(detector)
+    (face, *_) = found(PIL.Image.open(path).convert("RGB"))
+    assert np.abs(np.array(face.points) / 200 - found.template).max() < 0.1
 
 
-def test_without_mtcnn_one_line_says_what_to_install(monkeypatch):
+def test_crops_by_either_detector_lie_alike(real_faces):
+    """So that a net trained on crops of one reads those of the other."""
+    paths = sorted((real_faces / "UTKFace").glob("3?_*.jpg"))[::25][:COUNT]
+    photos = [PIL.Image.open(path).convert("RGB") for path in paths]
+    corners, crop = [], np.array([0, 1, 1j, 1 + 1j])
+    for name in DETECTORS:
+        try:
+            found = load_detector(name)
+        except UserError as error:
+            pytest.skip(str(error))
+        maps = [similarity(found(photo)[0].points, places(1, 0.0, found.template)) for photo in photos]
+        corners.append(np.array([(crop - b) / a for a, b in maps]) / 200)
+    shift = np.median(corners[0] - corners[1])
+    assert abs(shift) < 0.01, shift
+
+
+def test_without_a_detector_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'keras_mtl\[faces\]'"):
-        load_detector()
+    for name in (AUTO, *DETECTORS):
+        with pytest.raises(UserError, match=r"pip install 'keras_mtl\[faces\]'"):
+            choose_detector(name)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_mtl.data.faces.align import TEMPLATE, align, similarity, template
+from keras_mtl.faces.align import TEMPLATE, align, places, similarity
 
 coordinates = st.floats(-500, 500)
 points = st.lists(st.tuples(coordinates, coordinates), min_size=5, max_size=5).filter(
@@ -42,7 +42,7 @@ def test_points_without_a_scale_are_told(points):
 
 def test_a_margin_is_a_share_of_the_face():
     # A crop without a margin lies in the middle third of one with a margin of 1.
-    assert template(300, 1) == pytest.approx(100 + TEMPLATE * 100)
+    assert places(300, 1) == pytest.approx(100 + TEMPLATE * 100)
 
 
 def dotted(size: int, points) -> PIL.Image.Image:
@@ -59,7 +59,7 @@ def test_points_of_a_turned_and_scaled_face_come_to_the_template(margin, scale, 
     found = (TEMPLATE - 0.5) @ (1, 1j) * cmath.rect(scale, math.radians(turn)) + 310 + 290j
     points = np.stack([found.real, found.imag], 1)
     crop = np.asarray(align(dotted(600, points), points, 112, margin))[..., 0].astype(float)
-    for x, y in template(112, margin):
+    for x, y in places(112, margin):
         left, top = int(x) - 7, int(y) - 7
         patch = crop[top : top + 15, left : left + 15]
         down, across = np.indices(patch.shape)
