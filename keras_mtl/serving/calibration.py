@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from keras_mtl.errors import UserError
+from keras_mtl.evaluation.by_estimate import score_by_estimate
 from keras_mtl.evaluation.calibration import LOG_BOUND, fit_temperature
 from keras_mtl.evaluation.conformal import LEVEL, fewest_images, half_width
 from keras_mtl.evaluation.predictions import labels_and_predictions, predict_split, read_predictions
@@ -92,3 +93,17 @@ def _predictions(folder: RunFolder, model) -> pd.DataFrame:
         raise UserError("the run's manifest names no validation images that could be read again")
     data, _ = load_configured_split(config, sources, model.tasks, SPLIT)
     return predict_split(model, data)
+
+
+def scores_of_run(folder: RunFolder, model, calibration: Calibration) -> dict[str, Any]:
+    """What an export tells of how far its estimates may be trusted, by `score_by_estimate`, and of which split.
+
+    Those are the run's test images, where the run has predicted them, or else its validation images. Empty where it has
+    predicted neither.
+    """
+    split = next((split for split in ("test", SPLIT) if folder.scored(split)), None)
+    if not split:
+        return {}
+    frame = read_predictions(folder.predictions_path / f"{split}.csv", model.tasks)
+    half_widths = {name: fitted["half_width"] for name, fitted in calibration.items() if "half_width" in fitted}
+    return {"split": split, "tasks": score_by_estimate(frame, model.tasks, half_widths)}

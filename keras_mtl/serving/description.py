@@ -20,6 +20,13 @@ class _Fitted(TypedDict, total=False):
     level: float
 
 
+class _Scores(TypedDict, total=False):
+    """How far estimates may be trusted."""
+
+    split: str
+    tasks: dict[str, list[dict[str, Any]]]
+
+
 class _FormatFacts(TypedDict, total=False):
     """What is known of a format."""
 
@@ -48,6 +55,7 @@ class Description(_Description, total=False):
     """What every export's says, and what some of before don't."""
 
     calibration: dict[str, _Fitted]
+    scores: _Scores
     formats: dict[str, _FormatFacts]
     files: dict[str, str]
 

@@ -18,7 +18,7 @@ from keras_mtl.locks import only_writer
 from keras_mtl.names import check_names
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
-from keras_mtl.serving.calibration import Calibration, calibration_of_run
+from keras_mtl.serving.calibration import Calibration, calibration_of_run, scores_of_run
 from keras_mtl.serving.description import AGAIN, check_files, file_hashes, read_description
 from keras_mtl.serving.formats import choose_formats
 from keras_mtl.serving.formats.base import FOLDER, Format
@@ -54,6 +54,7 @@ def export_model(
     precision: str = "float32",
     about: Mapping[str, Any] | None = None,
     calibration: Calibration | None = None,
+    scores: Mapping[str, Any] | None = None,
     formats: Sequence[str] = (),
     images: np.ndarray | None = None,
     score: Callable[[Backend], Mapping[str, Any]] | None = None,
@@ -84,6 +85,7 @@ def export_model(
         about: more for tasks.json: "run" (a name) and "sources", dicts with name, tasks, description, licence, drawn.
         calibration: temperatures of classes and intervals of values that are worked into the outputs of every format,
             as `fit_calibration` gives them; tasks.json has them too. None for the net's own probabilities.
+        scores: how far estimates may be trusted, as `scores_of_run` gives it; for tasks.json.
         formats: names in `keras_mtl.serving.formats.FORMATS`, or "all": other formats, in float32 or less, that are
             written to `formats/` in the same folder. Each is run and compared with the SavedModel before anything is
             published; tasks.json has what came of it under "formats".
@@ -105,7 +107,13 @@ def export_model(
     if name in ("", ".", "..") or pathlib.Path(name).name != name:
         raise UserError(f"name must be a plain folder name. Received: {name!r}")
     calibration = calibration or {}
-    described = {**describe(model, about or {}), "calibration": calibration, "precision": precision, "folded": fold}
+    described = {
+        **describe(model, about or {}),
+        "calibration": calibration,
+        "scores": scores or {},
+        "precision": precision,
+        "folded": fold,
+    }
     folder = inside(directory, name, "name")
     chosen = choose_formats(formats)
     if images is None and (calibrated := [one.name for one in chosen if one.calibrated]):
@@ -183,6 +191,7 @@ def export_run(
             for source, facts in sources.items()
         ],
     }
+    calibration = calibration_of_run(folder, model, interval_level) if calibrate else {}
     return export_model(
         model,
         directory,
@@ -190,7 +199,8 @@ def export_run(
         fold=fold,
         precision=precision,
         about=about,
-        calibration=calibration_of_run(folder, model, interval_level) if calibrate else None,
+        calibration=calibration,
+        scores=scores_of_run(folder, model, calibration),
         formats=formats,
         images=_training_images(folder, model) if formats else None,
         score=_scorer(folder, model, split) if verify else None,
@@ -246,7 +256,8 @@ def _holds(version: pathlib.Path, described: Mapping[str, Any], formats: Sequenc
     if not is_version(version):
         return False
     try:
-        there: dict[str, Any] = {"calibration": {}, **read_description(version)}  # Older exports have none.
+        # Older exports have neither.
+        there: dict[str, Any] = {"calibration": {}, "scores": {}, **read_description(version)}
         written = there.pop("formats", {})
         there.pop("files", None)
         asked = [SAVED_MODEL, *formats] if scored else formats

@@ -72,7 +72,10 @@ def test_an_exports_answers_have_the_runs_calibration(run, tmp_path):
     write_predictions(predicted(), run.predictions_path / "validation.csv")
     run.keep_score("validation", {})
     version = export_run(run.path, tmp_path / "saved", interval_level=0.95)
-    told = json.loads((version / "assets.extra" / "tasks.json").read_text("utf-8"))["calibration"]
+    description = json.loads((version / "assets.extra" / "tasks.json").read_text("utf-8"))
+    scores, told = description["scores"], description["calibration"]
+    assert scores["split"] == "validation" and {"age", "smile"} <= set(scores["tasks"])
+    assert sum(row["images"] for row in scores["tasks"]["age"]) == 200 and "covered" in scores["tasks"]["age"][0]
     assert set(told) == {"age", "smile"} and told["age"]["level"] == 0.95
     plain = load_exported(export_run(run.path, tmp_path / "plain", calibrate=False))
     model = load_exported(version)
@@ -99,7 +102,8 @@ def test_without_the_runs_own_predictions_or_images_it_says_so(run, tmp_path, ca
         write_predictions(predicted(), path)
         os.utime(path, (1, 1))
     version = export_run(run.path, tmp_path / "saved")
-    assert json.loads((version / "assets.extra" / "tasks.json").read_text("utf-8"))["calibration"] == {}
+    told = json.loads((version / "assets.extra" / "tasks.json").read_text("utf-8"))
+    assert told["calibration"] == {}
     assert "Exported without fitted temperatures and intervals" in caplog.text
     with pytest.raises(UserError, match="--interval_level must lie between 0 and 1. Received: 90"):
         export_run(run.path, tmp_path / "saved", interval_level=90)
@@ -110,7 +114,7 @@ def test_an_export_of_before_loads_and_is_the_same_as_one_without_calibration(tm
     version = export_model(model, tmp_path, name="m")
     path = version / "assets.extra" / "tasks.json"
     told = json.loads(path.read_text("utf-8"))
-    del told["calibration"]
+    del told["calibration"], told["scores"]
     path.write_text(json.dumps(told), "utf-8")
     assert load_exported(version).intervals == {"age": 0.8}
     assert export_model(model, tmp_path, name="m") == version

@@ -209,4 +209,10 @@ def _facts(served: Served, distributions: bool = True) -> dict[str, Any]:
         "intervals": exported.intervals,
         "limits": exported.description["limits"],
     }
-    return {**facts, "distributions": exported.description["distributions"]} if distributions else facts
+    if not distributions:
+        return facts
+    return {
+        **facts,
+        "distributions": exported.description["distributions"],
+        "scores": exported.description.get("scores", {}),
+    }

@@ -75,8 +75,14 @@ def address(tmp_path_factory):
         "beauty": Task("beauty", "regression", low=1, high=5, head="l1"),
     }
     fitted = {"age": {"half_width": 12.0, "level": 0.9, "images": 99}}
+    decades = [
+        {"from": 10 * part, "below": 10 * part + 10, "images": part + 1, "mae": 3 + part, "covered": 0.6 + part / 40}
+        for part in range(12)
+    ]
+    smiles = [{"class": name, "images": 44, "right": 0.75} for name in TASKS["smile"].classes]
+    scores = {"split": "test", "tasks": {"age": decades, "smile": smiles}}
     about = {"run": "r7", "sources": [SOURCE]}
-    export_model(random_model(tasks=tasks), folder, name="multitask", about=about, calibration=fitted)
+    export_model(random_model(tasks=tasks), folder, name="multitask", about=about, calibration=fitted, scores=scores)
     export_model(random_model(tasks={"age": TASKS["age"]}), folder, name="age_only")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("keras_mtl.serving.server.state.load_detector", load_fake)
@@ -191,11 +197,15 @@ def test_every_face_is_boxed_and_read_by_two_models(page, address, two_faces):
             low, high = entry["age_interval"]
             assert one(cell, ".headline").text == f"{entry['age']:.1f} years"
             assert f"{level} within {low:.1f} to {high:.1f}" in cell.text
-            told = one(cell, "[role=img]").accessible_name
-            assert f"Age {entry['age']:.1f} years; {level} between {low:.1f} and {high:.1f}" in told
-            assert "axis from 0 to 120 years" in told
-            assert every(cell, ".shares") and every(cell, ".interval")
-            assert texts(cell, ".ticks span") == ["0", "40", "80", "120"]
+        plot = one(card, "[data-task=age] .plot")
+        told = plot.accessible_name
+        for model, entry, level in (("age_only", by_one, "80 %"), ("multitask", by_all, "90 %")):
+            low, high = entry["age_interval"]
+            words = f"Age {entry['age']:.1f} years; {level} between {low:.1f} and {high:.1f}"
+            assert f"{model}, version 1: {words}" in told.replace("\u00a0", " ")
+        assert told.endswith("axis from 0 to 120 years")
+        assert len(every(plot, ".shares")) == len(every(plot, ".interval")) == 2
+        assert texts(plot, ".ticks span") == ["0", "40", "80", "120"]
         for task in ("smile", "stage", "emotion"):
             missing, cell = every(card, f"[data-task={task}] .cell")
             assert "Not predicted by this model" in missing.text
@@ -211,11 +221,11 @@ def test_every_face_is_boxed_and_read_by_two_models(page, address, two_faces):
 def test_a_value_without_a_distribution_stands_on_its_axis(page, address, two_faces):
     choose(page, two_faces, "2 faces found")
     value = answer(address, two_faces)["faces"][0]["predictions"]["multitask"]["beauty"]
-    cell = every(page, "[data-task=beauty] .cell")[1]
-    assert one(cell, ".headline").text == f"{value:.2f}"
-    assert one(cell, "[role=img]").accessible_name == f"Beauty {value:.2f}; axis from 1 to 5"
-    assert texts(cell, ".ticks span") == ["1", "2", "3", "4", "5"]
-    assert one(cell, "line.value") and not every(cell, ".shares, .interval")
+    section = one(page, "[data-task=beauty]")
+    assert one(every(section, ".cell")[1], ".headline").text == f"{value:.2f}"
+    assert one(section, "[role=img]").accessible_name == f"Beauty {value:.2f}; axis from 1 to 5"
+    assert texts(section, ".ticks span") == ["1", "2", "3", "4", "5"]
+    assert one(section, "line.value") and not every(section, ".shares, .interval")
 
 
 def test_classes_keep_their_order_but_where_they_have_none(page, address, two_faces):
@@ -297,6 +307,63 @@ def test_the_answer_may_be_taken_away(page, address, two_faces):
     assert command[0] == "curl" and command[-1].startswith(f"{address}/v1/predict?")
     asked = httpx.post(command[-1], content=two_faces.read_bytes(), timeout=60).json()
     assert [model["name"] for model in asked["models"]] == ["age_only", "multitask"] and len(asked["faces"]) == 2
+
+
+def test_beside_an_estimate_stands_what_came_of_the_like(page, address, two_faces):
+    choose(page, two_faces, "2 faces found")
+    told = answer(address, two_faces)["faces"][0]["predictions"]["multitask"]
+    card = every(page, ".card")[0]
+    by_one, by_all = every(card, "[data-task=age] .cell")
+    assert not one(by_one, ".trust").is_displayed()  # Its export has no scores.
+    part = int(told["age"] // 10)
+    photos = "1 test photo" if part == 0 else f"{part + 1} test photos"
+    assert one(by_all, ".trust").text == (
+        f"Of {photos} with an estimate from {10 * part} to {10 * part + 10} years, the mean error was {3 + part}.0 "
+        f"years; the interval held the label of {100 * (0.6 + part / 40) + 1e-9:.0f} %."
+    )
+    said = one(card, "[data-task=smile] .cell:nth-child(2) .trust").text
+    assert said == f"Of 44 test photos called {told['smile']}, 75 % were labelled so."
+
+
+def test_several_photos_are_asked_about_in_turn(page, two_faces, tmp_path):
+    paths = [two_faces, tmp_path / "one.png", tmp_path / "none.png", tmp_path / "bad.png"]
+    paint(paths[1], 25)
+    paint(paths[2])
+    paths[3].write_bytes(b"no photo")
+    choose(page, "\n".join(map(str, paths)), "4 photos: 3 faces, 1 photo that can't be read.")
+    assert "2 faces found" in status(page) and len(every(page, ".card")) == 2
+    assert [text.split("\n") for text in texts(page, "#photos button")] == [
+        ["two.png", "2 faces"],
+        ["one.png", "1 face"],
+        ["none.png", "no faces"],
+        ["bad.png", "can't be read"],
+    ]
+    every(page, "#photos button")[1].click()
+    assert "1 face found" in status(page) and len(every(page, ".card")) == 1
+    (shown,) = every(page, "#photos [aria-current]")
+    assert shown.text.startswith("one.png") and page.switch_to.active_element == shown
+    every(page, "#photos button")[3].click()
+    assert "not an image" in one(page, "#error").text and not one(page, "#result").is_displayed()
+    every(page, "#photos button")[0].click()
+    assert one(page, "#error").text == ""
+    page.execute_script("""
+        const made = URL.createObjectURL;
+        window.saved = {};
+        URL.createObjectURL = (blob) => { window.saved[blob.type] = blob; return made.call(URL, blob); };""")
+    for button in every(page, ".takeaway button")[:2]:
+        button.click()
+    text = "window.saved[arguments[0]].text().then(arguments[1])"
+    rows = list(csv.DictReader(io.StringIO(page.execute_async_script(text, "text/csv"))))
+    assert [(row["photo"], row["face"]) for row in rows] == [("two.png", "1"), ("two.png", "2"), ("one.png", "1")]
+    content = json.loads(page.execute_async_script(text, "application/json"))
+    assert [(one["photo"], len(one["faces"])) for one in content] == [("two.png", 2), ("one.png", 1), ("none.png", 0)]
+    errors(page)  # Of the photo that is none.
+
+
+def test_a_drawn_face_may_be_tried(page):
+    one(page, "#sample").click()
+    wait_until(lambda: "Whole photo predicted" in status(page))
+    assert one(page, "#photo img").get_property("naturalWidth") == 256 and len(every(page, ".card")) == 1
 
 
 def test_many_faces_are_a_row_each_and_closed(page, tmp_path):
@@ -413,6 +480,7 @@ def test_all_goes_by_keyboard(page, two_faces):
     page.execute_script("document.activeElement.blur(); getSelection().collapse(document.body, 0)")
     assert press(Keys.TAB).get_attribute("id") == "file"
     assert outlined(one(page, "label[for=file]"))
+    assert press(Keys.TAB).get_attribute("id") == "sample"
     assert outlined(press(Keys.TAB))
     press(Keys.ARROW_DOWN)
     wait_until(lambda: "Whole photo predicted" in status(page))

@@ -1,14 +1,15 @@
-/** The page: takes a photo, asks the server, shows what it answers. */
+/** The page: takes photos, asks the server, shows what it answers. */
 
 import { hasCamera, takePhoto } from "./camera.js";
 import { element } from "./dom.js";
 import { card, choice } from "./models.js";
+import { askAll, given, progress, strip } from "./photos.js";
 import { show, summary } from "./result.js";
 import { label, list } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const settings = $("settings"), figure = $("photo");
-let photo = null, asking = null, address = null;
+let photos = [], shown = null, asking = null, query = null, words = "";
 
 async function start() {
   const { models, detect } = await told(fetch("v1/models"));
@@ -28,44 +29,65 @@ async function start() {
   $("use-camera").hidden = !(await hasCamera());
 }
 
-/** Takes a new photo, whatever is being asked of an older one. */
-function take(file) {
-  if (!file) return;
-  photo = file;
-  URL.revokeObjectURL(address);
-  address = URL.createObjectURL(file);
+/** Takes new photos, whatever is being asked of older ones. */
+function take(files) {
+  if (!files.length) return;
+  for (const photo of photos) URL.revokeObjectURL(photo.address);
+  photos = files.map(given);
+  [shown] = photos;
   ask(true);
 }
 
 async function ask(fresh = false) {
-  if (!photo || !(await ready)) return;
+  if (!photos.length || !(await ready)) return;
   asking?.abort();
   asking = new AbortController();
   const { signal } = asking, detect = settings.elements.look.value === "faces";
   const names = [...settings.querySelectorAll("[name=model]:checked")].map((box) => box.value);
   if (!names.length) return fail("Choose at least one model.");
-  $("error").textContent = "";
-  $("status").textContent = detect ? "Finding faces …" : "Predicting …";
-  $("result").hidden = false;
-  $("result").ariaBusy = "true";
+  query = new URLSearchParams({ models: names.join(), detect });
+  for (const photo of photos) [photo.answer, photo.error] = [null, ""];
+  display(detect ? "Finding faces …" : "Predicting …");
+  const address = `v1/predict?${query}&crops=true&distributions=true`, headers = { "Content-Type": "application/octet-stream" };
+  await askAll(photos, (photo) => told(fetch(address, { method: "POST", body: photo.file, headers, signal })), signal, (photo) => {
+    if (photo === shown) {
+      display();
+      if (fresh && figure.getBoundingClientRect().top > innerHeight / 2) $("status").scrollIntoView();
+    } else tell();
+  });
+}
+
+/** The strip of photos, and how far all is. */
+function tell() {
+  const focused = [...$("photos").children].indexOf(document.activeElement);
+  $("photos").replaceChildren(...strip(photos, shown, (photo) => {
+    shown = photo;
+    display();
+  }));
+  $("photos").children[focused]?.focus();
+  const waiting = shown.answer || shown.error ? "" : words;
+  $("status").textContent = [progress(photos), shown.answer ? summary(shown.answer) : waiting].filter(Boolean).join(" ");
+}
+
+/** The shown photo with what is known of it; `waiting` says what goes on until it is. */
+function display(waiting = words) {
+  words = waiting;
+  const { answer, error } = shown;
+  $("error").textContent = error;
+  $("result").hidden = Boolean(error);
+  $("result").ariaBusy = String(!answer);
   $("faces").replaceChildren();
-  const image = element("img", { src: address, alt: "Your photo" });
+  const image = element("img", { src: shown.address, alt: "Your photo" });
   image.addEventListener("error", () => figure.classList.add("unshown"));
   figure.classList.remove("unshown");
   figure.replaceChildren(image);
-  const query = new URLSearchParams({ models: names.join(), detect, crops: true, distributions: true });
-  try {
-    const answer = await told(fetch(`v1/predict?${query}`, {
-      method: "POST", body: photo, headers: { "Content-Type": "application/octet-stream" }, signal }));
-    if (signal.aborted) return;
-    show(answer, figure, $("faces"), new URLSearchParams({ models: names.join(), detect }));
-    $("status").textContent = summary(answer);
+  if (answer) {
+    const answers = () => photos.filter((photo) => photo.answer).map((photo) => [photo.name, photo.answer]);
+    show(answer, figure, $("faces"), { answers, query });
     if (!answer.faces.length) offerWhole();
-    $("result").ariaBusy = "false";
-    if (fresh && figure.getBoundingClientRect().top > innerHeight / 2) $("status").scrollIntoView();
-  } catch (error) {
-    if (!signal.aborted) fail(error.message);
   }
+  tell();
+  if (error) $("error").scrollIntoView({ block: "nearest" });
 }
 
 function offerWhole() {
@@ -80,6 +102,7 @@ function offerWhole() {
 
 function fail(message) {
   $("status").textContent = "";
+  $("photos").replaceChildren();
   $("error").textContent = message;
   $("error").scrollIntoView({ block: "nearest" });
   $("result").hidden = true;
@@ -95,26 +118,33 @@ async function told(request) {
   return content;
 }
 
-function image(list) {
-  return [...list].find((file) => file.type.startsWith("image/")) ?? list[0];
+/** The images among files, or the first, of which the server then says what is wrong. */
+function images(files) {
+  const found = [...files].filter((file) => file.type.startsWith("image/"));
+  return found.length ? found : [...files].slice(0, 1);
 }
 
 $("file").addEventListener("change", (event) => {
-  take(event.target.files[0]);
+  take([...event.target.files]);
   event.target.value = ""; // So that the same file can be chosen again.
 });
 $("use-camera").addEventListener("click", () =>
-  takePhoto($("camera")).then(take, (error) => fail(`The camera can't be used: ${error.message}`)));
+  takePhoto($("camera")).then((photo) => take(photo ? [photo] : []), (error) => fail(`The camera can't be used: ${error.message}`)));
+$("sample").addEventListener("click", async () => {
+  const drawn = await fetch("sample.jpg");
+  settings.elements.look.value = "whole";
+  take([new File([await drawn.blob()], "drawn face.jpg", { type: "image/jpeg" })]);
+});
 settings.addEventListener("change", () => ask());
 settings.addEventListener("submit", (event) => event.preventDefault());
-document.addEventListener("paste", (event) => take(image(event.clipboardData.files)));
+document.addEventListener("paste", (event) => take(images(event.clipboardData.files)));
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"])
   document.addEventListener(kind, (event) => {
     if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     // Leaving for nowhere is leaving the window.
     document.body.classList.toggle("dropping", kind !== "drop" && !(kind === "dragleave" && !event.relatedTarget));
-    if (kind === "drop") take(image(event.dataTransfer.files));
+    if (kind === "drop") take(images(event.dataTransfer.files));
   });
 
 const ready = start().then(() => true, (error) => fail(error.message));

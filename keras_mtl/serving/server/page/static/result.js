@@ -1,12 +1,14 @@
 /** What the server answered: the photo with its faces boxed, all estimates in a table, and a card for each face. */
 
 import { element } from "./dom.js";
-import { classes, densities, regression } from "./plots.js";
+import { classes, plot, regression } from "./plots.js";
 import { table } from "./table.js";
 import { takeaway } from "./takeaway.js";
+import { trust } from "./trust.js";
 import { brief, count, duration, label, list, percent, shortest, title } from "./words.js";
 
 const OPEN = 3;  // So many faces' cards are open from the start.
+const COLOURS = 4;  // Models beyond them take the first ones again.
 const AT_BOX = 3;  // So many tasks' estimates stand at a box.
 
 /** One line for the status: what was found, how long it took, by which models. */
@@ -18,8 +20,9 @@ export function summary(answer) {
   return `${found} in ${duration(total)} (${steps.join(", ")})${answer.faces.length ? ` by ${list(answer.models.map(label))}` : ""}.`;
 }
 
-/** Puts boxes over a photo in `figure` and a table and cards into `cards`; choosing one chooses the other. */
-export function show(answer, figure, cards, query) {
+/** Puts boxes over a photo in `figure` and a table and cards into `cards`; choosing one chooses the other.
+ *  `others` is what `takeaway` takes. */
+export function show(answer, figure, cards, others) {
   const boxes = answer.faces.map((face, i) => (face.box ? box(face, i, answer) : null));
   const entries = answer.faces.map((face, i) => card(face, i, answer));
   // Also for a photo that the browser can't show.
@@ -38,7 +41,7 @@ export function show(answer, figure, cards, query) {
     entries[i].scrollIntoView({ block: "nearest" });
   };
   const image = figure.querySelector("img"), captions = answer.faces.map((face) => estimates(face, answer, brief).join(", "));
-  cards.replaceChildren(...(entries.length ? [table(answer, open), takeaway(answer, image, captions, query)] : []), ...entries);
+  cards.replaceChildren(...(entries.length ? [table(answer, open), takeaway(answer, image, captions, others)] : []), ...entries);
   for (const [i, one] of boxes.entries()) {
     one?.addEventListener("click", () => open(i));
     entries[i].addEventListener("pointerenter", () => choose(i));
@@ -84,18 +87,24 @@ function card(face, index, answer) {
 }
 
 function section(name, face, answer) {
-  const told = face.predictions;
-  // One scale for all models, so that their plots can be compared.
-  const top = Math.max(...answer.models.flatMap((model) =>
-    densities(told[model.name][`${name}_distribution`] ?? [], model.distributions[name] ?? [])));
-  const cells = answer.models.map((model) => {
-    const task = model.tasks.find((one) => one.name === name), entry = told[model.name];
-    const heading = answer.models.length > 1 ? element("h4", {}, label(model)) : null;
+  const layers = [];
+  const cells = answer.models.map((model, series) => {
+    const task = model.tasks.find((one) => one.name === name), entry = face.predictions[model.name];
+    const level = model.intervals[name];
+    if (task && !task.classes) layers.push({ task, model: label(model), entry, bins: model.distributions[name], level, series: series % COLOURS });
+    const heading = answer.models.length > 1 ? element("h4", { class: `series-${series % COLOURS}` }, label(model)) : null;
     const content = !task
       ? [element("p", { class: "quiet" }, "Not predicted by this model.")]
-      : task.classes ? classes(task, entry) : regression(task, entry, model.distributions[name], top, model.intervals[name]);
+      : [...(task.classes ? classes(task, entry) : regression(task, entry, level)),
+        element("p", { class: "trust quiet" }, trust(model, task, entry))];
     return element("div", { class: "cell" }, heading, element("div", {}, ...content));
   });
   return element("section", { class: "task", "data-task": name },
-    element("h3", {}, title(name)), element("div", { class: "cells" }, ...cells));
+    element("h3", {}, title(name)), element("div", { class: "cells" }, ...cells), ...plots(layers));
+}
+
+/** One plot for all models, or one each where a task of one name has other ranges in them. */
+function plots(layers) {
+  const ranges = Map.groupBy(layers, ({ task }) => `${task.low} ${task.high} ${task.unit}`);
+  return [...ranges.values()].map((alike) => plot(alike[0].task, alike));
 }

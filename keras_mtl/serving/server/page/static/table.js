@@ -29,9 +29,9 @@ function cell(task, entry) {
   return element("td", {}, brief(task, entry), sure ? element("small", {}, ` ${sure}`) : null);
 }
 
-/** The answer as CSV: a face a row; numbers and words as the server gave them. */
-export function csv(answer) {
-  const fields = answer.models.flatMap((model) => model.tasks.flatMap((task) => {
+/** Answers, `[name of the photo, answer]` each, as CSV: a face a row; numbers and words as the server gave them. */
+export function csv(answers) {
+  const fields = answers[0][1].models.flatMap((model) => model.tasks.flatMap((task) => {
     const own = [[`${model.name} ${task.name}`, (entry) => entry[task.name]]];
     if (task.classes) own.push(...task.classes.map((name) =>
       [`${model.name} ${task.name} ${name}`, (entry) => entry[`${task.name}_probabilities`][name]]));
@@ -40,8 +40,10 @@ export function csv(answer) {
     return own.map(([name, read]) => [name, (face) => read(face.predictions[model.name])]);
   }));
   const sides = ["left", "top", "right", "bottom"].map((side, i) => [side, (face) => face.box?.[i] ?? ""]);
-  const columns = [["face", (face, i) => i + 1], ...sides, ...fields];
-  const lines = [columns.map(([name]) => name), ...answer.faces.map((face, i) => columns.map(([, read]) => read(face, i)))];
+  const photo = answers.length > 1 ? [["photo", (face, i, name) => name]] : [];
+  const columns = [...photo, ["face", (face, i) => i + 1], ...sides, ...fields];
+  const lines = [columns.map(([name]) => name), ...answers.flatMap(([name, answer]) =>
+    answer.faces.map((face, i) => columns.map(([, read]) => read(face, i, name))))];
   return `${lines.map((line) => line.map(quoted).join(",")).join("\r\n")}\r\n`;
 }
 

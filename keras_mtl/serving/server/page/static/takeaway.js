@@ -5,8 +5,9 @@ import { csv } from "./table.js";
 
 const LINE = 3, LETTERS = 16;  // Of a photo of 800 pixels.
 
-/** Buttons for all of them; `captions` are what stands at the faces, `query` what was asked. */
-export function takeaway(answer, image, captions, query) {
+/** Buttons for all of them; `captions` are what stands at the faces of the shown photo. `answers` gives the answers to
+ *  all photos as `[name, answer]`, `query` is what was asked. */
+export function takeaway(answer, image, captions, { answers, query }) {
   const button = (text, act) => {
     const made = element("button", { type: "button" }, text);
     made.addEventListener("click", () => act(made));
@@ -15,13 +16,19 @@ export function takeaway(answer, image, captions, query) {
   const command = `curl --data-binary @photo.jpg -H 'Content-Type: application/octet-stream' '${
     new URL(`v1/predict?${query}`, location.href)}'`;
   return element("div", { class: "buttons takeaway" },
-    button("JSON", () => save("estimates.json", new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }))),
-    button("CSV", () => save("estimates.csv", new Blob([csv(answer)], { type: "text/csv" }))),
+    button("JSON", () => save("estimates.json", new Blob([json(answers())], { type: "application/json" }))),
+    button("CSV", () => save("estimates.csv", new Blob([csv(answers())], { type: "text/csv" }))),
     button("Picture", () => picture(answer, image, captions).toBlob((blob) => save("estimates.png", blob))),
     button("Copy as curl", async (made) => {
       await navigator.clipboard.writeText(command);
       made.textContent = "Copied";
     }));
+}
+
+/** The answer, or of several photos a list of them with the photos' names. */
+function json(answers) {
+  const content = answers.length < 2 ? answers[0][1] : answers.map(([photo, answer]) => ({ photo, ...answer }));
+  return JSON.stringify(content, null, 2);
 }
 
 function save(name, blob) {
