@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -19,15 +20,17 @@ def running_server(*models, **flags) -> Iterator[str]:
 
     Args:
         models: as --model.
-        flags: other fields of `ServeConfig`; the backend is tensorflow unless another is named.
+        flags: other fields of `ServeConfig`; the backend is tensorflow unless another is named. With a certificate it
+            is asked by https, which the certificate is trusted for.
     """
     settings = {"backend": "tensorflow", "reload_seconds": 0.1, **flags}
     server, listening = start(ServeConfig(model=tuple(map(str, models)), port=0, **settings))
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    certificate = settings.get("tls_certificate", "")
+    address = f"http{'s' if certificate else ''}://127.0.0.1:{listening.getsockname()[1]}"
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        wait_until(lambda: answers(f"{address}/readyz"))
+        wait_until(lambda: answers(f"{address}/readyz", certificate))
         yield address
     finally:
         server.should_exit = True
@@ -35,10 +38,11 @@ def running_server(*models, **flags) -> Iterator[str]:
         assert not thread.is_alive()
 
 
-def answers(url: str) -> bool:
-    """Whether a GET is answered with 200."""
+def answers(url: str, certificate: str = "") -> bool:
+    """Whether a GET is answered with 200; by https only a server of that certificate, a PEM file."""
+    trusted = ssl.create_default_context(cafile=certificate) if certificate else True
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url, timeout=5).status_code == 200
+        return httpx.get(url, timeout=5, verify=trusted).status_code == 200
     return False
 
 

@@ -6,7 +6,10 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -334,3 +337,21 @@ def test_settings_that_mean_nothing_are_one_line(folder, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=words), running_server(folder, **flags):
         pass
+
+
+def test_by_https_it_is_whom_its_certificate_names(folder, tmp_path):
+    openssl = shutil.which("openssl")
+    if not openssl:
+        pytest.skip("openssl, which makes a certificate, is not installed")
+    paths = {"tls_key": str(tmp_path / "key.pem"), "tls_certificate": str(tmp_path / "cert.pem")}
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    named = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", paths["tls_key"], "-out", paths["tls_certificate"]]
+    subprocess.run([openssl, *made, *named], check=True, capture_output=True)
+    with running_server(folder, **paths) as address:
+        assert address.startswith("https://")
+        trusted = ssl.create_default_context(cafile=paths["tls_certificate"])
+        assert httpx.post(f"{address}/v1/predict", content=photo(), verify=trusted).status_code == 200
+        with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+            httpx.get(f"{address}/healthz")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{address.replace('https', 'http')}/healthz")
