@@ -14,7 +14,7 @@ from warm_commands import is_as_imported, run_warm
 from keras_mtl.tasks import BUILT_IN, Task
 
 ROOT = pathlib.Path(__file__).parents[1]
-TINY = ["--image_size=32", "--width=8", "--stages=1,1,1,1", "--batch_size=16", "--precision=float32", "--augment=light"]
+TINY = ["--image_size=32", "--width=8", "--stages=1,1", "--batch_size=16", "--precision=float32", "--augment=light"]
 """Flags of a net that trains in seconds."""
 
 DRAWN = ",".join(f"{task}=drawn:fraction=0.02" for task in ("age", "gender", "smile"))

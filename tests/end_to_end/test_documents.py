@@ -24,7 +24,7 @@ from keras_mtl.errors import UserError
 from keras_mtl.training.config import Config
 
 README = ROOT / "README.md"
-SMALL = [*TINY, "--stages=1,1", "--batch_size=8", "--steps=2"]
+SMALL = [*TINY, "--batch_size=8", "--steps=2"]
 SCALED = {
     "train": SMALL,
     "prune": ["--batch_size=8"],
