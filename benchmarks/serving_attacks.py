@@ -57,9 +57,10 @@ def server(model: str, checkout: str, *flags: str) -> Iterator[tuple[str, int]]:
             run.kill()
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process holds."""
-    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident(pid: int, field: str = "VmRSS") -> int:
+    """Bytes of memory that a process holds, or by "VmHWM" the most that it held."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(status.split(f"{field}:")[1].split()[0]) * 1024
 
 
 def connect(address: str) -> socket.socket:
@@ -146,7 +147,8 @@ def measured(model: str, checkout: str, attack: Callable[[str, float], None], se
             ask.post(f"{address}/v1/predict", content=small)
         idle = resident(pid)
         times: list[float] = []
-        bad, most = 0, 0
+        bad = 0
+        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")  # The most begins anew.
         attacking = threading.Thread(target=attack, args=(address, time.monotonic() + seconds))
         attacking.start()
         while attacking.is_alive():
@@ -157,8 +159,8 @@ def measured(model: str, checkout: str, attack: Callable[[str, float], None], se
                 status = 0
             times.append(time.perf_counter() - start)
             bad += status != 200 or times[-1] > LATE
-            most = max(most, resident(pid) - idle)
             time.sleep(max(0.0, 0.1 - times[-1]))
+        most = resident(pid, "VmHWM") - idle
         time.sleep(15)
         left = resident(pid) - idle
     middle, high = np.percentile(times, [50, 99])

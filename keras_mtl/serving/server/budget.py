@@ -15,7 +15,8 @@ class Budget:
     """Bytes that are shared by whoever needs some for a while; safe in threads.
 
     Args:
-        total: bytes. Who needs more than that has them while nobody else has any.
+        total: bytes. Who takes more than that has them while nobody else has any; who waits for more has them too, and
+            leaves an eighth, so that who needs little need not wait for the largest.
         places: who may hold bytes that were waited for, at a time. Threads that wait for memory keep no core from
             others, so that there can be many of them; those that have it do.
     """
@@ -34,6 +35,7 @@ class Budget:
         Raises:
             Refusal: 503 where that takes too long.
         """
+        amount = min(amount, self._total - self._total // 8)
         turn = _Turn(amount)
         with self._lock:
             self._waiting.append(turn)
