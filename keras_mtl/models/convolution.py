@@ -49,9 +49,11 @@ class Conv2D(keras.layers.Conv2D):
 
     def plain_convolution(self, inputs, kernel):
         """The convolution of inputs `[batch, height, width, channels]`, without bias or activation."""
-        if not self._takes_products(inputs):
+        # In training alone: TensorFlow never lets go of a function that a custom gradient was traced in, nor of its
+        # variables, and a comparison predicts with many nets.
+        if not (self._is_training and self._takes_products(inputs)):
             return super().convolution_op(inputs, kernel)
-        if self._is_training and self._is_crowded(inputs):
+        if self._is_crowded(inputs):
             return _convolve_by_position(inputs, tf.convert_to_tensor(kernel))
         return _convolve(inputs, tf.convert_to_tensor(kernel), self.strides[0], self.padding.upper())
 
