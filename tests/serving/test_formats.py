@@ -67,13 +67,41 @@ def test_every_backend_gives_the_models_own_outputs_calibrated(exported, model, 
     np.testing.assert_allclose(outputs["age_interval"], around, atol=1e-3)
 
 
-def test_an_onnx_file_tells_classes_units_and_what_images_are(exported):
+def onnx_facts(path):
     import onnx
 
-    told = {entry.key: entry.value for entry in onnx.load(exported / "formats" / "onnx.onnx").metadata_props}
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+def litert_facts(path):
+    from ai_edge_litert.schema_py_generated import Model
+
+    model = Model.GetRootAs(path.read_bytes(), 0)
+    entries = [model.Metadata(i) for i in range(model.MetadataLength())]
+    texts = {entry.Name().decode(): model.Buffers(entry.Buffer()).DataAsNumpy().tobytes() for entry in entries}
+    prefix = "keras_mtl_"
+    return {name.removeprefix(prefix): text.decode() for name, text in texts.items() if name.startswith(prefix)}
+
+
+FILES = ["onnx.onnx", *(f"{name}.tflite" for name in FORMATS if "litert" in name), "litert_int8_readout.tflite"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_tells_classes_units_and_what_images_are(exported, name):
+    path = exported / "formats" / name
+    told = onnx_facts(path) if path.suffix == ".onnx" else litert_facts(path)
     tasks = {task["name"]: task for task in json.loads(told["tasks"])}
     assert tasks["age"]["unit"] == "years" and tasks["smile"]["classes"] == ["not smiling", "smiling"]
     assert "0 to 255" in told["images"]
+
+
+def test_logits_are_not_called_like_what_is_read_out_of_them(exported):
+    from ai_edge_litert.interpreter import Interpreter
+
+    files = [exported / "formats" / name for name in ("litert_int8.tflite", "litert_int8_readout.tflite")]
+    net, readout = (Interpreter(model_path=str(file)).get_signature_list()["serving_default"] for file in files)
+    assert set(net["outputs"]) == set(readout["inputs"]) == {f"{task}_logits" for task in TASKS}
+    assert {"age", "age_interval", "smile"} <= set(readout["outputs"])
 
 
 def test_threads_at_once_get_their_own_answers(exported):

@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.files import json_text
 from keras_mtl.serving.versions import FORMATS_FOLDER
 
 if TYPE_CHECKING:
     from keras_mtl.serving.calibration import Calibration
 
 FOLDER = FORMATS_FOLDER
+
+
+def facts_within(model) -> dict[str, str]:
+    """What a format's file tells by itself of its inputs and outputs: `tasks` (JSON) and `images`."""
+    return {
+        "tasks": json_text([task.to_dict() for task in model.tasks.values()]),
+        "images": "RGB, 0 to 255, upright, of the model's own size: nothing is to be scaled or subtracted",
+    }
 
 
 class Format:

@@ -21,25 +21,31 @@ def numbers_graph(model, calibration: Calibration):
 
 
 def logits_graph(model):
-    """A `tf.function` from images uint8 [batch, size, size, 3] to logits by task."""
+    """A `tf.function` from images uint8 [batch, size, size, 3] to `<task>_logits`, by no name of a readable output."""
     call, size = constant_call(model), model.input_shape[1]
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8, name="images")], autograph=False)
     def logits(images):
-        return _named(call(images))
+        return _named({_logits(name): value for name, value in call(images).items()})
 
     return logits
 
 
 def readout_graph(model, calibration: Calibration):
-    """A `tf.function` from one argument a task, its logits float32 [batch, units], to the numeric outputs."""
-    specs = [tf.TensorSpec([None, head_of(task).units], tf.float32, name=name) for name, task in model.tasks.items()]
+    """A `tf.function` from `<task>_logits`, float32 [batch, units] each, to the numeric outputs."""
+    specs = [
+        tf.TensorSpec([None, head_of(task).units], tf.float32, name=_logits(name)) for name, task in model.tasks.items()
+    ]
 
     @tf.function(input_signature=specs, autograph=False)
     def readout(*logits):
         return _named(readable(model.tasks, dict(zip(model.tasks, logits, strict=True)), calibration))
 
     return readout
+
+
+def _logits(task: str) -> str:
+    return f"{task}_logits"
 
 
 def _named(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

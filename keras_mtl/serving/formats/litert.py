@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_mtl.serving.formats.base import Format
+from keras_mtl.serving.formats.base import Format, facts_within
 
 if TYPE_CHECKING:
     from keras_mtl.serving.calibration import Calibration
@@ -32,7 +32,7 @@ class LiteRt(Format):
 
         converter = _converter(numbers_graph(model, calibration))
         self.configure(converter)
-        path.write_bytes(converter.convert())
+        path.write_bytes(_told(converter.convert(), model))
 
     def configure(self, converter) -> None:
         """Sets the precision of a `tf.lite.TFLiteConverter`."""
@@ -97,8 +97,25 @@ class LiteRtInt8(LiteRt):
             selective = tf.lite.experimental.QuantizationDebugger(
                 converter=converter, debug_dataset=examples, debug_options=options
             )
-        path.write_bytes(selective.get_nondebug_quantized_model())
-        path.with_name(path.stem + READOUT).write_bytes(_converter(readout_graph(model, calibration)).convert())
+        path.write_bytes(_told(selective.get_nondebug_quantized_model(), model))
+        readout = _converter(readout_graph(model, calibration)).convert()
+        path.with_name(path.stem + READOUT).write_bytes(_told(readout, model))
+
+
+def _told(data: bytes, model) -> bytes:
+    """A file with `facts_within` as metadata named `keras_mtl_<fact>`."""
+    # Not documented, but the only way to metadata without a package that is no longer kept (tflite-support).
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    content = flatbuffer_utils.convert_bytearray_to_object(data)
+    for name, text in facts_within(model).items():
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = list(text.encode())
+        entry.name, entry.buffer = f"keras_mtl_{name}", len(content.buffers)
+        content.buffers.append(buffer)
+        content.metadata = [*(content.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
 def _converter(graph):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_mtl.files import json_text
-from keras_mtl.serving.formats.base import Format
+from keras_mtl.serving.formats.base import Format, facts_within
 
 if TYPE_CHECKING:
     from keras_mtl.serving.calibration import Calibration
@@ -35,10 +34,6 @@ class Onnx(Format):
         graph = numbers_graph(model, calibration)
         converted, _ = tf2onnx.convert.from_function(graph, input_signature=graph.input_signature, opset=OPSET)
         simplify(converted)
-        told = {
-            "tasks": json_text([task.to_dict() for task in model.tasks.values()]),
-            "images": "RGB, 0 to 255, upright, of the model's own size: nothing is to be scaled or subtracted",
-        }
-        onnx.helper.set_model_props(converted, told)
+        onnx.helper.set_model_props(converted, facts_within(model))
         onnx.checker.check_model(converted)
         onnx.save(converted, path)

@@ -87,9 +87,7 @@ async def metadata(request: Request) -> Response:
 async def infer(request: Request) -> Response:
     state = state_of(request)
     name, version = _named(request)
-    state.registry.find(name, version)  # Refused before its images are read, and not held while they are.
-    async with state.bodies.read(request) as body, state.admitted():
-        served = state.registry.find(name, version)
+    async with state.body_for(request, lambda: state.registry.find(name, version)) as (body, served):
         until = time.monotonic() + state.config.timeout_seconds
         asked: dict = {}
         length = _json_bytes(body, request.headers.get(HEADER, ""))

@@ -69,10 +69,7 @@ async def predict(
 ) -> Response:
     state = state_of(request)
     names = list(dict.fromkeys(models.split(",")))
-    for name in names:
-        state.registry.find(name)  # Refused before its photo is read, and not held while it is.
-    async with state.bodies.read(request) as body, state.admitted():
-        chosen = [state.registry.find(name) for name in names]
+    async with state.body_for(request, lambda: [state.registry.find(name) for name in names]) as (body, chosen):
 
         async def work() -> dict[str, Any]:
             photo = await _uploaded(state, request, body)

@@ -90,9 +90,7 @@ async def metadata(request: Request) -> Response:
 
 async def predict(request: Request) -> Response:
     state, place = state_of(request), _place(request)
-    place.find(state)  # Refused before its images are read, and not held while they are.
-    async with state.bodies.read(request) as body, state.admitted():
-        served = place.find(state)
+    async with state.body_for(request, lambda: place.find(state)) as (body, served):
         by_row, until = False, time.monotonic() + state.config.timeout_seconds
 
         def images() -> np.ndarray:

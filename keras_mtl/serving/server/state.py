@@ -114,6 +114,22 @@ class State:
         self._looking = asyncio.Semaphore(self._at_once)
 
     @contextlib.asynccontextmanager
+    async def body_for(self, request: Request, find: Callable[[], T]) -> AsyncIterator[tuple[bytes, T]]:
+        """A request's body, once it is let in, and the models for it.
+
+        Args:
+            request: what came.
+            find: finds the models. They are looked for before the body is read, so that what isn't served is refused at
+                once, and again after, since nothing is held of them meanwhile.
+
+        Raises:
+            Refusal: what `find`, `Bodies.read` and `admitted` raise.
+        """
+        find()
+        async with self.bodies.read(request) as body, self.admitted():
+            yield body, find()
+
+    @contextlib.asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
         """Around what a request does: raises Refusal where there are too many already, or the server is not ready."""
         if not self.ready:
