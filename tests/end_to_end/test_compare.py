@@ -22,7 +22,7 @@ FLAGS = [
     "--seeds=2",
     "--jobs=2",
 ]
-ROWS = ["Multitask-ResNet-10-w8", "ResNet-10-w8-Age", "ResNet-10-w8-Smile"]
+ROWS = ["Multitask-ResNet-6-w8", "ResNet-6-w8-Age", "ResNet-6-w8-Smile"]
 
 
 def times(folder, pattern: str) -> dict[str, int]:
@@ -61,7 +61,7 @@ def test_finished_cells_are_not_trained_again_after_a_kill(comparison):
 
 def test_it_prints_and_writes_the_table_with_intervals_and_verdicts(comparison):
     folder, said, _ = comparison
-    for row in [*ROWS, "ResNet-10-w8-Age-Pruned", "ResNet-10-w8-Smile-Pruned-Frozen"]:
+    for row in [*ROWS, "ResNet-6-w8-Age-Pruned", "ResNet-6-w8-Smile-Pruned-Frozen"]:
         assert row in said and row in (folder / "epochs" / "table.md").read_text()
     assert "no verdict: too few seeds" in said and "There is no verdict with fewer than 3 seeds" in said
     table = json.loads((folder / "epochs" / "table.json").read_text())
@@ -79,7 +79,7 @@ def test_the_report_opens_in_a_browser_with_every_plot_drawn_and_no_request_beyo
         assert all(address.startswith(("file:", "data:", "blob:")) for address in requests(driver))
         assert errors(driver) == []
         text = driver.find_element("tag name", "main").text
-    assert all(row in text for row in ROWS) and "ResNet-10-w8-Age-Pruned-Frozen" in text
+    assert all(row in text for row in ROWS) and "ResNet-6-w8-Age-Pruned-Frozen" in text
 
 
 def test_the_same_command_again_trains_and_scores_nothing(comparison, command):

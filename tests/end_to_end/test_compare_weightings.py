@@ -72,7 +72,7 @@ def test_table_and_report_compare_them(comparison):
     csv = pd.read_csv(folder / "epochs" / "table.csv")
     assert set(csv[csv["metric"] == "delta_m"]["weighting"]) == set(WEIGHTINGS.split(","))
     assert 'id="weightings"' in (folder / "epochs" / "report.html").read_text()
-    assert (folder / "epochs" / "logs" / "Multitask-ResNet-10-w8 UW" / "seed0").is_dir()
+    assert (folder / "epochs" / "logs" / "Multitask-ResNet-6-w8 UW" / "seed0").is_dir()
 
 
 def test_one_more_weighting_trains_its_own_nets_only(comparison):
