@@ -53,11 +53,12 @@ def main() -> None:
     paths = sorted(path for path in pathlib.Path(flags.photos).rglob("*") if path.suffix.lower() in SUFFIXES)
     photos = [decode_photo(path.read_bytes()) for path in paths[:: flags.every]]
     rows = [["detector", "photos", "a face", "several", "s of a core", "shift x", "shift y", "scale", "corners"]]
+    names = flags.detectors.split(",")
     first: list[list[Face]] = []
-    for name in flags.detectors.split(","):
+    for name in names:
         found, seconds = find(name, photos)
         first = first or found
-        base = load_detector(flags.detectors.split(",")[0]).template
+        base = load_detector(names[0]).template
         both = [pair for pair in zip(first, found, strict=True) if all(pair)]
         frames = np.array([corners(before, base) for before, _ in both])
         moved = np.array([corners(after, load_detector(name).template) for _, after in both])

@@ -47,10 +47,11 @@ def score_by_estimate(
         if not len(labels):
             continue
         if task.classes:
+            likeliest = predictions.argmax(-1)
             found[name] = [
                 {"class": label, "images": int(said.sum()), "right": round(float((labels[said] == index).mean()), 4)}
                 for index, label in enumerate(task.classes)
-                if (said := predictions.argmax(-1) == index).any()
+                if (said := likeliest == index).any()
             ]
         else:
             found[name] = _by_value(task, labels, predictions, half_widths.get(name))

@@ -8,9 +8,6 @@ from keras_mtl.comparison.cells import Row
 from keras_mtl.comparison.report.context import Context
 from keras_mtl.tasks import Task
 
-STEPS = 12
-"""About how many steps there are."""
-
 
 def bins_of(context: Context, row: Row, name: str, step: float) -> np.ndarray:
     """Which step of the range each labelled image's label is in."""

@@ -12,7 +12,8 @@ from keras_mtl.comparison.report.blocks import Cell, Details, Figure, Heading, H
 from keras_mtl.comparison.report.context import FEW, SYMBOLS, Context
 from keras_mtl.comparison.report.coverage import coverage
 from keras_mtl.comparison.report.plots import GREY, plot
-from keras_mtl.comparison.report.ranges import STEPS, bins_of, range_title
+from keras_mtl.comparison.report.ranges import bins_of, range_title
+from keras_mtl.evaluation.by_estimate import STEPS
 from keras_mtl.evaluation.metrics import Metric, metrics_for
 from keras_mtl.evaluation.statistics import Estimate
 from keras_mtl.tasks import Task

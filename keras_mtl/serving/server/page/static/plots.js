@@ -1,7 +1,7 @@
 /** A task's prediction as a plot: a distribution over an axis, or bars of probabilities. */
 
 import { element, shape } from "./dom.js";
-import { list, percent, title, value } from "./words.js";
+import { list, percent, title, unit, value } from "./words.js";
 
 const WIDTH = 200, HEIGHT = 60, BAR = 4;
 
@@ -56,10 +56,6 @@ function inWords(task, { entry, bins, level }) {
   if (interval) told.push(`${percents(level)} between ${interval.map((end) => value(end, task)).join(" and ")}`);
   if (shares && bins) told.push(`likeliest ${value(bins[shares.indexOf(Math.max(...shares))], task)}`);
   return told.join("; ");
-}
-
-function unit(task) {
-  return task.unit ? ` ${task.unit}` : "";
 }
 
 function percents(level) {

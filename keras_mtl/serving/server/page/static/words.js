@@ -27,9 +27,14 @@ export function value(number, task) {
   return number.toFixed(Math.max(Math.round(3 - Math.log10(task.high - task.low)), 0));
 }
 
+/** A regression's unit as it stands behind a number: " years", or nothing. */
+export function unit(task) {
+  return task.unit ? ` ${task.unit}` : "";
+}
+
 /** What a model says of a task in a word or a number, with its unit: "34 years", "smiling". */
 export function brief(task, entry) {
-  return task.classes ? entry[task.name] : `${value(entry[task.name], task)}${task.unit ? ` ${task.unit}` : ""}`;
+  return task.classes ? entry[task.name] : value(entry[task.name], task) + unit(task);
 }
 
 /** The same with nothing that can be spared, for where there is little room: "34", "smiling". */
