@@ -2,7 +2,7 @@
 
     python benchmarks/serving_load.py --torch_python=/tmp/peers/bin/python --deepface_python=/tmp/deepface/bin/python
     python benchmarks/serving_load.py --run=runs/faces --backends=onnx --json=load.json
-    python benchmarks/serving_load.py --soak=600            ten minutes at half load, with a new version every 20 s
+    python benchmarks/serving_load.py --soak=600            ten minutes at half load, with 30 new versions
 
 One net, a ResNet-18 with three heads on 64 px, and the same JPEG photos of drawn faces, one in a request, on loopback:
 
@@ -180,6 +180,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--deepface_python", default="", help="a Python with deepface[api,tensorflow] and tf-keras")
     parser.add_argument("--port", type=int, default=18300, help="the first of the ports used")
     parser.add_argument("--soak", type=int, default=0, help="seconds of the soak test, which is then all that is done")
+    parser.add_argument("--reloads", type=int, default=30, help="new versions in the soak test")
     parser.add_argument("--json", type=pathlib.Path, help="write every turn to this file")
     return parser.parse_args()
 

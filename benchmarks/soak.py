@@ -18,21 +18,22 @@ from servers import ENVIRONMENT, Server, export, keras_mtl_server
 from training_speed import Worker
 from wrk import load
 
-EVERY = 20  # seconds between new versions
 CONNECTIONS = 32
+SETTLED = 0.1  # of the time: before, the server still grows into its load
 
 
 class Reloads(threading.Thread):
-    """Adds a version every `EVERY` seconds and deletes all but the newest two; notes the server's memory each second.
+    """Adds a version every so often and deletes all but the newest two; notes the server's memory each second.
 
     Args:
         model: the model's folder, which holds version 1.
         server: the one that serves it.
+        every: seconds between new versions.
     """
 
-    def __init__(self, model: pathlib.Path, server: Server):
+    def __init__(self, model: pathlib.Path, server: Server, every: float):
         super().__init__()
-        self.model, self.server = model, server
+        self.model, self.server, self.every = model, server, every
         self.original = model.parent / "original"
         shutil.copytree(model / "1", self.original)
         self.version, self.memory = 1, []
@@ -42,7 +43,7 @@ class Reloads(threading.Thread):
         started = time.monotonic()
         while not self.ending.wait(1):
             self.memory.append(self.server.memory())
-            if time.monotonic() - started > EVERY * self.version:
+            if time.monotonic() - started > self.every * self.version:
                 self.add()
 
     def add(self) -> None:
@@ -51,6 +52,16 @@ class Reloads(threading.Thread):
         shutil.copytree(self.original, beside)
         beside.rename(self.model / str(self.version))
         shutil.rmtree(self.model / str(self.version - 2), ignore_errors=True)
+
+
+def growth(memory: list[float], answers: int) -> tuple[float, float, float]:
+    """MiB in 100,000 answers: the slope by Theil and Sen, and the ends of its 95 % interval."""
+    from scipy.stats import theilslopes
+
+    settled = memory[int(SETTLED * len(memory)) :]
+    slope, _, low, high = theilslopes(settled)
+    seconds = len(memory) / answers * 1e5  # A value a second.
+    return slope * seconds, low * seconds, high * seconds
 
 
 def run(options: argparse.Namespace, folder: pathlib.Path, stack: contextlib.ExitStack) -> dict:
@@ -64,7 +75,7 @@ def run(options: argparse.Namespace, folder: pathlib.Path, stack: contextlib.Exi
     ask = functools.partial(load, server.url("/v1/predict"), bodies["photo"])
     ask(16, 2)
     full, single = ask(16, 5), ask(1, 2)
-    reloads = Reloads(model, server)
+    reloads = Reloads(model, server, options.soak / (options.reloads + 1))
     reloads.start()
     try:
         result = ask(CONNECTIONS, options.soak, 2 * CONNECTIONS / full["rate"] - single["p50"] / 1000)
@@ -88,4 +99,6 @@ def run(options: argparse.Namespace, folder: pathlib.Path, stack: contextlib.Exi
     print(f"without an answer at the end: {result['unanswered']} of {CONNECTIONS} connections)")
     print(f"versions added: {reloads.version - 1}; served at the end: {served['version']}")
     print("memory in MiB: " + ", ".join(f"{when} {value:.0f}" for when, value in memory.items()))
+    slope, low, high = growth(reloads.memory, result["requests"])
+    print(f"growth: {slope:+.2f} MiB in 100,000 answers ({low:+.2f} to {high:+.2f})")
     return {"load": result, "full": full, "single": single, "memory": reloads.memory, "version": served["version"]}

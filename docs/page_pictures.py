@@ -19,7 +19,7 @@ from typing import NamedTuple
 from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
-from browser import DESKTOP, PHONE, browser
+from browser import DESKTOP, browser
 from running_server import running_server, wait_until
 
 from keras_mtl.data.drawing import draw_face, sample_face
@@ -29,6 +29,7 @@ HERE = pathlib.Path(__file__).parent
 TRAINING = ["--image_size=48", "--width=16", "--batch_size=32", "--epochs=20", "--precision=float32"]
 DRAWN = ",".join(f"{task}=drawn:fraction=0.3" for task in ("age", "gender", "smile"))
 PHOTOS = {"one": [4], "three": [1, 4, 10], "twelve": range(20, 32)}
+PHONE = 390
 TILE, GAP = 160, 50
 MARGIN = 0.35
 """Drawn faces show more around them than a detector's crops do."""
@@ -71,6 +72,10 @@ def take_picture(address: str, picture: Picture, photos: Sequence[str]) -> None:
             driver.find_element("css selector", f"[value={name}]").click()
         driver.find_element("id", "file").send_keys("\n".join(photos))
         wait_until(lambda: picture.says in driver.find_element("css selector", "main").text)
+        wait_until(lambda: "waits" not in driver.find_element("id", "photos").text)
+        if picture.rests:
+            driver.find_element("css selector", ".rests button").click()
+            wait_until(lambda: "Marked is" in driver.find_element("css selector", ".rests").text)
         for box in driver.find_elements("class name", "box")[:1]:
             box.click()
         driver.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
@@ -79,7 +84,9 @@ def take_picture(address: str, picture: Picture, photos: Sequence[str]) -> None:
 
 
 class Picture(NamedTuple):
-    """A picture: its name, the photos, what tells that it is ready, and how it is looked at."""
+    """A picture: its name, the photos, what tells that it is ready, how it is looked at, which models are left out, and
+    whether it is asked what the first face's estimates rest on.
+    """
 
     name: str
     photos: Sequence[str]
@@ -88,11 +95,13 @@ class Picture(NamedTuple):
     height: int
     theme: str
     without: Sequence[str] = ()
+    rests: bool = False
 
 
 PICTURES = [
     Picture("light", ["three"], "3 faces found", DESKTOP, 1180, "light"),
     Picture("one_face", ["one"], "1 face found", DESKTOP, 1000, "dark", ["pruned"]),
+    Picture("rests", ["one"], "1 face found", DESKTOP, 1180, "light", ["pruned"], True),
     Picture("twelve", ["twelve"], "12 faces found", DESKTOP, 1100, "light"),
     Picture("several", ["three", "one", "twelve", "none"], "4 photos", DESKTOP, 1100, "dark"),
     Picture("error", ["none"], "not an image", DESKTOP, 620, "light"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_mtl.cores import count_cores
 from keras_mtl.serving.backends.base import Backend, find, need
-from keras_mtl.serving.formats.litert import READOUT
+from keras_mtl.serving.formats.litert import ANY, READOUT
 
 
 class LiteRt(Backend):
@@ -24,7 +24,7 @@ class LiteRt(Backend):
         interpreters = [
             Interpreter(model_path=str(file), num_threads=threads or count_cores()) for file in files if file.is_file()
         ]
-        self._runners = [interpreter.get_signature_runner() for interpreter in interpreters]
+        self._runners = [interpreter.get_signature_runner(ANY) for interpreter in interpreters]
         self._lock = threading.Lock()  # An interpreter has one set of tensors.
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,10 +18,16 @@ if TYPE_CHECKING:
 
 READOUT = "_readout.tflite"
 """Ends the name of the second file of `litert_int8`: from logits to the numeric outputs."""
+ANY, ONE = "serving_default", "one"
+"""The signatures: any number of images, and a batch of one."""
 
 
 class LiteRt(Format):
-    """float32."""
+    """float32.
+
+    Each file has two signatures over the same weights: `serving_default` takes any number of images, and `one` a batch
+    of one, for hosts that take no unknown dimension (LiteRT.js).
+    """
 
     name = "litert"
     suffix = ".tflite"
@@ -30,9 +38,9 @@ class LiteRt(Format):
     def convert(self, model, path: pathlib.Path, images: np.ndarray | None, calibration: Calibration) -> None:
         from keras_mtl.serving.formats.graphs import numbers_graph
 
-        converter = _converter(numbers_graph(model, calibration))
-        self.configure(converter)
-        path.write_bytes(_told(converter.convert(), model))
+        with _converter(numbers_graph(model, calibration)) as converter:
+            self.configure(converter)
+            path.write_bytes(_told(converter.convert(), model))
 
     def configure(self, converter) -> None:
         """Sets the precision of a `tf.lite.TFLiteConverter`."""
@@ -81,25 +89,24 @@ class LiteRtInt8(LiteRt):
         from keras_mtl.serving.formats.graphs import logits_graph, readout_graph
 
         assert images is not None  # as `calibrated` asks for
-        converter = _converter(logits_graph(model))
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
-        def examples() -> Iterator[dict[str, np.ndarray]]:
-            for i in range(len(images)):
-                yield {"images": images[i : i + 1]}
+        def examples() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+            for signature in (ANY, ONE):
+                for i in range(len(images)):
+                    yield signature, {"images": images[i : i + 1]}
 
-        converter.representative_dataset = examples
         options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=["FULLY_CONNECTED"])
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # TensorFlow's debugger runs TensorFlow's own, older interpreter, and says so.
+        with _converter(logits_graph(model)) as converter, warnings.catch_warnings():
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = examples
+            # TensorFlow's debugger runs TensorFlow's own, older interpreter, and says so.
+            warnings.simplefilter("ignore")
             selective = tf.lite.experimental.QuantizationDebugger(
                 converter=converter, debug_dataset=examples, debug_options=options
             )
-        path.write_bytes(_told(selective.get_nondebug_quantized_model(), model))
-        readout = _converter(readout_graph(model, calibration)).convert()
-        path.with_name(path.stem + READOUT).write_bytes(_told(readout, model))
+            path.write_bytes(_told(selective.get_nondebug_quantized_model(), model))
+        with _converter(readout_graph(model, calibration)) as converter:
+            path.with_name(path.stem + READOUT).write_bytes(_told(converter.convert(), model))
 
 
 def _told(data: bytes, model) -> bytes:
@@ -118,10 +125,16 @@ def _told(data: bytes, model) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
-def _converter(graph):
+@contextlib.contextmanager
+def _converter(graph) -> Iterator:
+    """A `tf.lite.TFLiteConverter` of a `tf.function`, by both signatures."""
     import tensorflow as tf
 
-    # A module: the file gets the signature, by which inputs and outputs have names, only with one.
+    ones = [tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, spec.name) for spec in graph.input_signature]
+    single = tf.function(graph.python_function, input_signature=ones, autograph=False)
     module = tf.Module()
-    module.graph = graph
-    return tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], module)
+    module.signatures = {ANY: graph.get_concrete_function(), ONE: single.get_concrete_function()}
+    # The converter takes several signatures only from a SavedModel.
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=module.signatures)
+        yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.signatures))

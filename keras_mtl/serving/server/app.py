@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import keras_mtl
 from keras_mtl.errors import UserError
 from keras_mtl.files import json_text
-from keras_mtl.serving.server import inference, page, photos, rest
+from keras_mtl.serving.server import explain, inference, page, photos, rest
 from keras_mtl.serving.server.access import add_access, check_key
 from keras_mtl.serving.server.answers import answer, refused
 from keras_mtl.serving.server.config import ServeConfig
@@ -60,6 +60,7 @@ def build_app(config: ServeConfig) -> fastapi.FastAPI:
     app.include_router(inference.health)
     keyed = [fastapi.Depends(check_key)] if shared.keys else []
     app.include_router(photos.router, dependencies=keyed)
+    app.include_router(explain.router, dependencies=keyed)
     app.include_router(rest.router, dependencies=keyed)
     app.include_router(inference.router, dependencies=keyed)
     app.include_router(page.router)

@@ -28,7 +28,7 @@ from keras_mtl.serving.server.uploads import FIELD, uploaded_photo
 
 router = fastapi.APIRouter(tags=["Photos"])
 _FILE = {"schema": {"type": "string", "format": "binary"}}
-_BODY = {
+PHOTO = {
     "requestBody": {
         "required": True,
         "content": {
@@ -59,7 +59,7 @@ async def models(request: Request) -> Response:
     return answer({"models": facts, "detect": state.can_detect})
 
 
-@router.post("/v1/predict", summary="Predict a photo", responses={**ERRORS, 415: ERRORS[400]}, openapi_extra=_BODY)
+@router.post("/v1/predict", summary="Predict a photo", responses={**ERRORS, 415: ERRORS[400]}, openapi_extra=PHOTO)
 async def predict(
     request: Request,
     models: Annotated[str, Query(description="Names with commas between; default: the first model.")] = "",
@@ -72,7 +72,7 @@ async def predict(
     async with state.body_for(request, lambda: [state.registry.find(name) for name in names]) as (body, chosen):
 
         async def work() -> dict[str, Any]:
-            photo = await _uploaded(state, request, body)
+            photo = await uploaded(state, request, body)
             return await _predict(state, chosen, photo, detect, crops, distributions)
 
         return answer(await state.within_time(work()))
@@ -89,7 +89,8 @@ class _Look(NamedTuple):
     ready: float
 
 
-async def _uploaded(state: State, request: Request, body: bytes) -> bytes:
+async def uploaded(state: State, request: Request, body: bytes) -> bytes:
+    """The photo of a request, encoded. Raises Refusal as `uploaded_photo`."""
     kind = request.headers.get("content-type", "")
     if kind.lower().startswith("multipart/"):
         return await state.decode(uploaded_photo, body, kind)  # Reading a form takes a while.

@@ -1,5 +1,6 @@
 """The page in a headless Chromium, before a real server."""
 
+import base64
 import csv
 import io
 import json
@@ -323,6 +324,37 @@ def test_beside_an_estimate_stands_what_came_of_the_like(page, address, two_face
     )
     said = one(card, "[data-task=smile] .cell:nth-child(2) .trust").text
     assert said == f"Of 44 test photos called {told['smile']}, 75 % were labelled so."
+
+
+def test_what_an_estimate_rests_on_is_marked_and_told(page, address, two_faces):
+    choose(page, two_faces, "2 faces found")
+    asked = httpx.post(f"{address}/v1/explain", params={"model": "age_only"}, content=crop_of(address, two_faces))
+    rows = asked.json()["changes"]["age"]
+    most = max((abs(value), value, i, j) for i, row in enumerate(rows) for j, value in enumerate(row))
+    [button] = [found for found in every(page, ".card:first-of-type .rests button")]
+    button.click()
+    wait_until(lambda: "Marked is where" in one(page, ".card .rests").text)
+    heats = every(page, ".card .heat")
+    assert len(heats) == 1 + len(every(page, ".card:first-of-type .task"))
+    [age] = [section for section in every(page, ".card:first-of-type .task") if section.text.startswith("Age")]
+    said = age.find_elements(By.CSS_SELECTOR, ".cell")[0].text
+    way = "lowers" if most[1] > 0 else "raises"
+    rows_named, columns_named = ("upper ", "", "lower "), ("left", "middle", "right")
+    where = f"the {rows_named[3 * most[2] // 7]}{columns_named[3 * most[3] // 7]}"
+    assert f"Covering {where} {way} it most, by {most[0]:.1f} years" in said
+    # The drawing is clear in the corners, where no cover's middle was, and marked where that cover was.
+    marked = page.execute_script(
+        """const canvas = arguments[0].querySelector("canvas"), brush = canvas.getContext("2d");
+        const alpha = (x, y) => brush.getImageData(x * canvas.width, y * canvas.height, 1, 1).data[3];
+        return [alpha(0, 0), alpha(arguments[1], arguments[2])];""",
+        age.find_element(By.CSS_SELECTOR, ".heat"),
+        *(0.125 + 0.125 * k for k in (most[3], most[2])),
+    )
+    assert marked[0] == 0 and marked[1] > 120
+
+
+def crop_of(address, path):
+    return base64.b64decode(answer(address, path, crops="true")["faces"][0]["crop"])
 
 
 def test_several_photos_are_asked_about_in_turn(page, two_faces, tmp_path):

@@ -18,8 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from running_server import running_server
 
+from keras_mtl.photos import square_pixels
 from keras_mtl.serving.export import export_model
 from keras_mtl.serving.exported import load_exported
+from keras_mtl.serving.occlusion import changes, covered
 
 PHOTO = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8)).resize(
     (60, 80), PIL.Image.Resampling.BICUBIC
@@ -201,6 +203,18 @@ def test_every_face_is_boxed_cropped_and_predicted(address, folder, tmp_path):
         again = load_exported(folder / "a", "tensorflow").predict_bytes([encoded(crop)])[0]
         assert again["age"] == pytest.approx(face["predictions"]["a"]["age"], abs=1)
     assert send(address, encoded(PHOTO), detect=True).json()["faces"] == []
+
+
+def test_what_estimates_rest_on(address, folder):
+    told = httpx.post(f"{address}/v1/explain", params={"model": "b"}, content=encoded(PHOTO)).json()
+    model = load_exported(folder / "b", "tensorflow")
+    assert (told["model"], told["version"], list(told["changes"])) == ("b", "1", list(model.tasks))
+    copies = covered(square_pixels(PHOTO, model.size))
+    wanted = changes(model.tasks, model.backend.predict(copies))
+    for task, values in wanted.items():
+        np.testing.assert_allclose(told["changes"][task], values, atol=1e-4)
+    assert httpx.post(f"{address}/v1/explain", params={"model": "none"}, content=encoded(PHOTO)).status_code == 404
+    assert httpx.post(f"{address}/v1/explain", content=b"%PDF").status_code == 400
 
 
 def test_operation_and_openapi(address):

@@ -48,8 +48,8 @@ async function ask(fresh = false) {
   query = new URLSearchParams({ models: names.join(), detect });
   for (const photo of photos) [photo.answer, photo.error] = [null, ""];
   display(detect ? "Finding faces …" : "Predicting …");
-  const address = `v1/predict?${query}&crops=true&distributions=true`, headers = { "Content-Type": "application/octet-stream" };
-  await askAll(photos, (photo) => told(fetch(address, { method: "POST", body: photo.file, headers, signal })), signal, (photo) => {
+  const address = `v1/predict?${query}&crops=true&distributions=true`;
+  await askAll(photos, (photo) => post(address, photo.file, signal), signal, (photo) => {
     if (photo === shown) {
       display();
       if (fresh && figure.getBoundingClientRect().top > innerHeight / 2) $("status").scrollIntoView();
@@ -83,7 +83,9 @@ function display(waiting = words) {
   figure.replaceChildren(image);
   if (answer) {
     const answers = () => photos.filter((photo) => photo.answer).map((photo) => [photo.name, photo.answer]);
-    show(answer, figure, $("faces"), { answers, query });
+    const { signal } = asking;
+    const explain = (model, blob) => post(`v1/explain?${new URLSearchParams({ model })}`, blob, signal);
+    show(answer, figure, $("faces"), { answers, query }, explain);
     if (!answer.faces.length) offerWhole();
   }
   tell();
@@ -106,6 +108,10 @@ function fail(message) {
   $("error").textContent = message;
   $("error").scrollIntoView({ block: "nearest" });
   $("result").hidden = true;
+}
+
+function post(address, body, signal) {
+  return told(fetch(address, { method: "POST", body, headers: { "Content-Type": "application/octet-stream" }, signal }));
 }
 
 /** The server's answer, or an Error with its one line. */

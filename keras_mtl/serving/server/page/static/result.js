@@ -1,6 +1,7 @@
 /** What the server answered: the photo with its faces boxed, all estimates in a table, and a card for each face. */
 
 import { element } from "./dom.js";
+import { heatButton } from "./heat.js";
 import { classes, plot, regression } from "./plots.js";
 import { table } from "./table.js";
 import { takeaway } from "./takeaway.js";
@@ -21,10 +22,10 @@ export function summary(answer) {
 }
 
 /** Puts boxes over a photo in `figure` and a table and cards into `cards`; choosing one chooses the other.
- *  `others` is what `takeaway` takes. */
-export function show(answer, figure, cards, others) {
+ *  `others` is what `takeaway` takes; `explain(model, blob)` asks what a model's estimates of a face rest on. */
+export function show(answer, figure, cards, others, explain) {
   const boxes = answer.faces.map((face, i) => (face.box ? box(face, i, answer) : null));
-  const entries = answer.faces.map((face, i) => card(face, i, answer));
+  const entries = answer.faces.map((face, i) => card(face, i, answer, explain));
   // Also for a photo that the browser can't show.
   figure.style.setProperty("aspect-ratio", `${answer.image.width} / ${answer.image.height}`);
   figure.append(...boxes.filter(Boolean));
@@ -71,22 +72,25 @@ function box(face, index, answer) {
       estimates(face, answer, shortest).join(" · ")));
 }
 
-function card(face, index, answer) {
+function card(face, index, answer, explain) {
   const name = face.box ? `Face ${index + 1}` : "Whole photo";
   const facts = face.box
     ? `${face.box[2] - face.box[0]} × ${face.box[3] - face.box[1]} pixels, found with ${percent(face.confidence)} confidence`
     : `${answer.image.width} × ${answer.image.height} pixels`;
   const tasks = new Set(answer.models.flatMap((model) => model.tasks.map((task) => task.name)));
-  const open = answer.faces.length <= OPEN;
+  const open = answer.faces.length <= OPEN, places = new Map();
+  const sections = [...tasks].map((task) => section(task, face, answer, places));
   return element("details", { class: "card", tabindex: "-1", "aria-label": name, open },
     element("summary", {},
       element("img", { src: `data:image/jpeg;base64,${face.crop}`, alt: `What the models saw of ${name.toLowerCase()}` }),
       element("div", {}, element("h2", {}, name), element("p", { class: "quiet" }, facts))),
     element("div", { class: answer.models.length > 1 ? "tasks" : "tasks one" },
-      ...[...tasks].map((task) => section(task, face, answer))));
+      ...sections),
+    heatButton(face, answer, explain, (model, task) => places.get(`${model.name} ${task.name}`)));
 }
 
-function section(name, face, answer) {
+/** What all models say of a task; each model's place for it goes into `places`, by "model task". */
+function section(name, face, answer, places) {
   const layers = [];
   const cells = answer.models.map((model, series) => {
     const task = model.tasks.find((one) => one.name === name), entry = face.predictions[model.name];
@@ -97,7 +101,9 @@ function section(name, face, answer) {
       ? [element("p", { class: "quiet" }, "Not predicted by this model.")]
       : [...(task.classes ? classes(task, entry) : regression(task, entry, level)),
         element("p", { class: "trust quiet" }, trust(model, task, entry))];
-    return element("div", { class: "cell" }, heading, element("div", {}, ...content));
+    const place = element("div", {}, ...content);
+    places.set(`${model.name} ${name}`, place);
+    return element("div", { class: "cell" }, heading, place);
   });
   return element("section", { class: "task", "data-task": name },
     element("h3", {}, title(name)), element("div", { class: "cells" }, ...cells), ...plots(layers));
