@@ -9,6 +9,8 @@ Writes saved_models/NAME/VERSION/ and prints that path; versions count up from 1
 from __future__ import annotations
 
 import dataclasses
+import functools
+import sys
 
 from keras_mtl.cli import Settings, flag, run_command
 from keras_mtl.evaluation.conformal import LEVEL
@@ -52,7 +54,8 @@ def main(config: ExportConfig) -> None:
     from keras_mtl.serving.export import export_run
     from keras_mtl.serving.formats_table import formats_table
 
-    version = export_run(**dataclasses.asdict(config))
+    # Stdout is for what came of it.
+    version = export_run(**dataclasses.asdict(config), tell=functools.partial(print, file=sys.stderr, flush=True))
     if config.formats or config.verify:
         print(formats_table(version))
     print(version)

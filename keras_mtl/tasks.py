@@ -40,7 +40,7 @@ class Task:
         options: the head's own settings, as (name, value) pairs or a dict.
 
     Raises:
-        ValueError: the declaration is incomplete or contradicts itself.
+        UserError: the declaration is incomplete or contradicts itself.
 
     Example:
         >>> Task("emotion", "multiclass", classes=("angry", "happy", "neutral")).parse("happy")
@@ -142,7 +142,7 @@ class Task:
             names no class.
 
         Raises:
-            ValueError: no such class, more than one that could be meant, not a number, or out of range.
+            UserError: no such class, more than one that could be meant, not a number, or out of range.
         """
         found = plain(value)
         is_missing = found is None or (isinstance(found, str) and found.lower() in MISSING)
@@ -179,7 +179,7 @@ class Task:
 
     @classmethod
     def from_dict(cls, plain: dict) -> Task:
-        """The task that `to_dict` described. Raises ValueError for an unknown or a missing field."""
+        """The task that `to_dict` described. Raises UserError for an unknown or a missing field."""
         known = {field.name for field in dataclasses.fields(cls)}
         if set(plain) - known or not {"name", "kind"} <= set(plain):
             raise UserError(
@@ -211,7 +211,7 @@ def read_task_file(path: str | pathlib.Path) -> dict[str, Task]:
     Names of classes are taken as they are written: `no`, `null`, `010` and `1.10` too.
 
     Raises:
-        ValueError: the file is missing, can't be parsed, or declares a task wrongly.
+        UserError: the file is missing, can't be parsed, or declares a task wrongly.
     """
     path = pathlib.Path(path).expanduser()
     text = read_text(path, "Task file", LARGEST_FILE)
@@ -306,7 +306,7 @@ def select_tasks(names: list[str] | tuple[str, ...], declared: dict[str, Task] |
     """The named tasks, in the order given; declared ones come before built-in ones of the same name.
 
     Raises:
-        ValueError: a name that is unknown, given twice or can't be borne beside the others, or no name at all.
+        UserError: a name that is unknown, given twice or can't be borne beside the others, or no name at all.
     """
     known = {**BUILT_IN, **(declared or {})}
     if not names:

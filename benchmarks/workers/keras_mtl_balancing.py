@@ -18,6 +18,7 @@ import tensorflow as tf
 from turns import serve, throughput
 
 import keras_mtl
+from keras_mtl.balancing import parse_weighting
 from keras_mtl.optimizers import AdamW
 from keras_mtl.tasks import Task, select_tasks
 from keras_mtl.training.precision import has_bfloat16, read_cpu_info
@@ -52,9 +53,7 @@ def training_step(
             weights[name][:] = 0
             weights[name][sum(sizes[:number]) : sum(sizes[: number + 1])] = 1
     method, _, statistics = method.partition("@")
-    by_source = labels == "one" and (
-        statistics == "source" or keras_mtl.balancing.parse_weighting(method).sees != "losses"
-    )
+    by_source = labels == "one" and (statistics == "source" or parse_weighting(method).sees != "losses")
     model = keras_mtl.build_model(tasks, image_size=size, width=width, precision=precision)
     model.compile(
         AdamW(1e-3, weight_decay=0.01),

@@ -65,7 +65,7 @@ def evaluate_run(
         {kind of group: {group: the same, of the task's main metric}} where groups are known.
 
     Raises:
-        ValueError: no run or model there, no source with that split, or too many bad records.
+        UserError: no run or model there, no source with that split, or too many bad records.
     """
     folder = RunFolder.trained(run)
     model, config = folder.load_model(), folder.config()

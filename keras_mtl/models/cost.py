@@ -49,7 +49,7 @@ class Cost:
 
     @classmethod
     def from_dict(cls, plain: PlainCost) -> Cost:
-        """The cost that `to_dict` described. Raises ValueError where a batch size is no number."""
+        """The cost that `to_dict` described. Raises UserError where a batch size is no number."""
         training = plain["training_flops"]
         latency = {int(size): value for size, value in plain["latency_ms"].items()}
         training = math.nan if training is None else training
@@ -66,7 +66,7 @@ def model_cost(model: keras.Model) -> Cost:
         model: a model of one input of known size.
 
     Raises:
-        ValueError: the model takes images of any size.
+        UserError: the model takes images of any size.
 
     Example:
         >>> inputs = keras.Input([4])

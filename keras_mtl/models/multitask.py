@@ -82,7 +82,7 @@ class MultiTaskModel(keras.Model):
             *args, **kwargs: the rest of Keras' arguments.
 
         Raises:
-            ValueError: losses, weights or metrics of tasks that the model lacks; an unknown weighting; sub-batches or
+            UserError: losses, weights or metrics of tasks that the model lacks; an unknown weighting; sub-batches or
                 gradients that don't fit.
         """
         tasks, names = self.tasks, self.output_names
@@ -278,7 +278,7 @@ def build_model(
         precision: "float32" or "bfloat16" (float32 variables, bfloat16 arithmetic); by default Keras' own policy.
 
     Raises:
-        ValueError: an argument is out of its range.
+        UserError: an argument is out of its range.
 
     Example:
         >>> model = build_model(["age", "smile"], image_size=64)  # doctest: +SKIP

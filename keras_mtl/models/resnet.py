@@ -54,7 +54,7 @@ def build_trunk(
         (float32 `[batch, channels]`), in that order.
 
     Raises:
-        ValueError: an image that is too small or not of 3 channels, an unknown stem, a width or number
+        UserError: an image that is too small or not of 3 channels, an unknown stem, a width or number
             of blocks below 1.
 
     Example:

@@ -29,7 +29,7 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """The tensors of a `.pth` or `.pt` file (loaded weights-only, needs torch) or of a `.safetensors` file.
 
     Raises:
-        ValueError: no such file, not one of these formats, or torch is needed and not installed.
+        UserError: no such file, not one of these formats, or torch is needed and not installed.
     """
     path = pathlib.Path(path)
     if path.suffix not in (*TORCH_FILES, ".safetensors"):
@@ -51,7 +51,7 @@ def load_torch_weights(model: keras.Model, state_dict: Mapping[str, np.ndarray])
         state_dict: arrays by torch's names, as `read_state_dict` gives them.
 
     Raises:
-        ValueError: a tensor is missing, of another shape, or of a block or layer that this trunk lacks.
+        UserError: a tensor is missing, of another shape, or of a block or layer that this trunk lacks.
 
     Example:
         >>> loaded = load_torch_weights(model, read_state_dict("resnet18.pth"))  # doctest: +SKIP

@@ -15,6 +15,7 @@ from keras_mtl.errors import UserError
 from keras_mtl.evaluation.conformal import LEVEL
 from keras_mtl.files import inside, write_json
 from keras_mtl.locks import only_writer
+from keras_mtl.memory import give_back_memory
 from keras_mtl.names import check_names
 from keras_mtl.quiet import import_tensorflow
 from keras_mtl.serving.backends.base import Backend
@@ -34,6 +35,7 @@ SAVED_MODEL = "saved_model"
 """What the SavedModel itself is called among the formats, in tasks.json."""
 CALIBRATION = 300
 """How many training images the 8-bit formats learn their ranges from."""
+BATCH = 32
 NOISE = 16
 """Images that are looked at before anything is published, of noise where there are none."""
 SIGNATURES = ("serving_default", "serve_float", "serve_bytes")
@@ -43,6 +45,10 @@ LIMITS = (
     "fact about a person. Not for decisions about people, nor for recognising them."
 )
 DRAWN_LIMITS = "{tasks}: trained on drawn faces, not people, so the result for a photo of a person means nothing."
+
+
+def _silent(line: str) -> None:
+    """Tells nobody."""
 
 
 def export_model(
@@ -58,6 +64,7 @@ def export_model(
     formats: Sequence[str] = (),
     images: np.ndarray | None = None,
     score: Callable[[Backend], Mapping[str, Any]] | None = None,
+    tell: Callable[[str], None] = _silent,
 ) -> pathlib.Path:
     """Writes a `MultiTaskModel` to `directory/name/version/`; versions count up from 1.
 
@@ -92,9 +99,10 @@ def export_model(
         images: uint8 [n, size, size, 3], some hundred real ones: they are compared on, and the 8-bit formats learn
             their ranges from them. Without, noise is compared on.
         score: gives figures for tasks.json from what runs the SavedModel, and each format; called before publication.
+        tell: is told in a line what is about to be done, and of how much.
 
     Raises:
-        ValueError: an unknown precision or format, a name that is no folder name, two outputs of one name, an 8-bit
+        UserError: an unknown precision or format, a name that is no folder name, two outputs of one name, an 8-bit
             format without images, layers quantized in a way that can't be exported, a format whose outputs differ
             too much, or weights or outputs, of any format, that are not finite.
 
@@ -124,22 +132,13 @@ def export_model(
     check_weights(model, f"The model {name!r}")
 
     def write(beside: pathlib.Path) -> None:
-        # Imported here, so that a wrong argument or path is reported at once.
-        import tensorflow as tf
-
-        from keras_mtl.serving.fold import fold_batch_normalization
-        from keras_mtl.serving.signatures import serving_module, with_precision
-
-        ready = with_precision(model, "float32") if precision == "float32" else model
-        folded = fold_batch_normalization(ready) if fold else ready
         size = described["image_size"]
         noise = np.random.default_rng(0).integers(0, 256, [NOISE, size, size, 3], np.uint8)
+        tell("Writing the SavedModel")
+        _write_saved_model(beside, model, calibration, precision, fold)
+        give_back_memory()
         looked_at = noise if images is None else images
-        with tempfile.TemporaryDirectory() as lists:
-            module = serving_module(folded, _write_class_lists(model.tasks, pathlib.Path(lists)), calibration)
-            check_finite(module.serving_default(looked_at[:NOISE]), f"The model {name!r}")
-            tf.saved_model.save(module, str(beside), signatures={key: getattr(module, key) for key in SIGNATURES})
-        written = _write_formats(beside, chosen, model, calibration, looked_at, score)
+        written = _write_formats(name, beside, chosen, model, calibration, looked_at, score, tell)
         write_json(beside / DESCRIPTION_FILE, {**described, "formats": written, "files": file_hashes(beside)})
 
     with only_writer(folder):
@@ -162,6 +161,7 @@ def export_run(
     formats: Sequence[str] = (),
     verify: bool = False,
     split: str = "test",
+    tell: Callable[[str], None] = _silent,
 ) -> pathlib.Path:
     """Exports a run's best model under the run's name or another.
 
@@ -174,9 +174,10 @@ def export_run(
         interval_level: the share of labels that the intervals are to hold.
         verify: whether to score the SavedModel and each format on a split, and time them.
         split: which one; validation where there is no test split.
+        tell: as for `export_model`.
 
     Raises:
-        ValueError: there is no run, it has no model yet, or its images can't be read where they are needed.
+        UserError: there is no run, it has no model yet, or its images can't be read where they are needed.
     """
     folder = RunFolder.trained(run)
     choose_formats(formats)
@@ -204,6 +205,7 @@ def export_run(
         formats=formats,
         images=_training_images(folder, model) if formats else None,
         score=_scorer(folder, model, split) if verify else None,
+        tell=tell,
     )
 
 
@@ -211,7 +213,7 @@ def describe(model, about: Mapping[str, Any]) -> dict:
     """What stands in tasks.json: tasks, inputs, outputs, versions, data, licences and limits, as plain data.
 
     Raises:
-        ValueError: a task is named like an output of another task.
+        UserError: a task is named like an output of another task.
     """
     tasks = model.tasks
     check_names(tasks)
@@ -270,36 +272,81 @@ def _holds(version: pathlib.Path, described: Mapping[str, Any], formats: Sequenc
     return True
 
 
+def _write_saved_model(folder: pathlib.Path, model, calibration: Calibration, precision: str, fold: bool) -> None:
+    # Imported here, so that a wrong argument or path is reported at once.
+    import tensorflow as tf
+
+    from keras_mtl.serving.fold import fold_batch_normalization
+    from keras_mtl.serving.signatures import serving_module, set_constants, with_precision
+
+    ready = with_precision(model, "float32") if precision == "float32" else model
+    ready = fold_batch_normalization(ready) if fold else ready
+    with tempfile.TemporaryDirectory() as lists:
+        module = serving_module(ready, _write_class_lists(model.tasks, pathlib.Path(lists)), calibration)
+        tf.saved_model.save(module, str(folder), signatures={key: getattr(module, key) for key in SIGNATURES})
+    set_constants(folder, ready)
+
+
 def _write_formats(
+    name: str,
     folder: pathlib.Path,
     chosen: Sequence[Format],
     model,
     calibration: Calibration,
     images: np.ndarray,
     score: Callable[[Backend], Mapping[str, Any]] | None,
+    tell: Callable[[str], None],
 ) -> dict[str, dict]:
-    """Writes the formats beside the SavedModel in `folder`, and returns what tasks.json says of them."""
-    if not chosen and score is None:
-        return {}
-    from keras_mtl.serving.backends.tensorflow import TensorFlow
+    """Writes the formats beside the SavedModel in `folder`, and returns what tasks.json says of them.
+
+    Raises UserError where an output of it or of them is not finite.
+    """
     from keras_mtl.serving.fold import fold_batch_normalization
     from keras_mtl.serving.signatures import with_precision
     from keras_mtl.serving.verify import verify_format
 
-    saved = TensorFlow(folder, "tensorflow")
     facts: dict[str, dict] = {}
-    if score is not None:
-        facts[SAVED_MODEL] = {"file": MODEL_FILE, "bytes": _size_of(folder), **score(saved)}
-    reference = saved.predict(images)
+    reference = _reference(name, folder, images if chosen else images[:NOISE], score, facts, tell)
+    if not chosen:
+        return facts
     # Folded also where the SavedModel is not: a runtime folds by itself, but not in 8 bits.
     folded = fold_batch_normalization(with_precision(model, "float32"))
     (folder / FOLDER).mkdir()
-    for one in chosen:
+    # Those that take most memory first: converters don't give back all of it.
+    for number, one in enumerate(sorted(chosen, key=lambda one: not one.calibrated), 1):
+        tell(f"Writing {one.name} ({number} of {len(chosen)})")
         one.convert(folded, folder / one.file, images if one.calibrated else None, calibration)
         backend, facts[one.name] = verify_format(one, folder, reference, images, model.tasks)
         if score is not None:
+            tell(f"Scoring {one.name}")
             facts[one.name].update(score(backend))
-    return facts
+        del backend
+        give_back_memory()
+    return {known: facts[known] for known in (SAVED_MODEL, *(one.name for one in chosen)) if known in facts}
+
+
+def _reference(
+    name: str,
+    folder: pathlib.Path,
+    images: np.ndarray,
+    score: Callable[[Backend], Mapping[str, Any]] | None,
+    facts: dict[str, dict],
+    tell: Callable[[str], None],
+) -> Mapping[str, np.ndarray]:
+    """The SavedModel's outputs for some images; what is asked of it goes into `facts`. It is gone afterwards."""
+    from keras_mtl.serving.backends.tensorflow import TensorFlow
+
+    saved = TensorFlow(folder, "tensorflow")
+    # In parts, as it takes a net's feature maps for all images of a call.
+    parts = [saved.predict(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    reference = {output: np.concatenate([part[output] for part in parts]) for output in sorted(parts[0])}
+    check_finite(reference, f"The model {name!r}")
+    if score is not None:
+        tell("Scoring the SavedModel")
+        facts[SAVED_MODEL] = {"file": MODEL_FILE, "bytes": _size_of(folder), **score(saved)}
+    del saved
+    give_back_memory()
+    return reference
 
 
 def _training_images(folder: RunFolder, model) -> np.ndarray:

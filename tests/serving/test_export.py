@@ -244,6 +244,31 @@ def test_exports_at_once_get_different_versions(tmp_path):
     assert sorted(entry.name for entry in (tmp_path / "m").iterdir()) == sorted(folder.name for folder in made)
 
 
+def test_an_export_says_how_far_it_is(model, tmp_path):
+    told = []
+    images = np.zeros([2, SIZE, SIZE, 3], np.uint8)
+    version = export_model(
+        model, tmp_path, name="m", formats=["onnx", "litert"], images=images, score=lambda backend: {}, tell=told.append
+    )
+    assert told == [
+        "Writing the SavedModel",
+        "Scoring the SavedModel",
+        *("Writing onnx (1 of 2)", "Scoring onnx", "Writing litert (2 of 2)", "Scoring litert"),
+    ]
+    assert export_model(model, tmp_path, name="m", formats=["onnx"], images=images, tell=told.append) == version
+    assert len(told) == 6  # Nothing was to be done.
+
+
+def test_weights_stand_once_in_a_saved_model_and_are_set(model, exported):
+    """They are zeros while TensorFlow traces and saves, and there are no variables."""
+    size = sum(weight.numpy().nbytes for weight in model.variables)
+    written = (exported / "saved_model.pb").stat().st_size
+    assert size < written < size + 600_000
+    assert not list((exported / "variables").glob("*.data*")) or all(
+        path.stat().st_size < 10_000 for path in (exported / "variables").iterdir()
+    )
+
+
 def test_a_failed_export_leaves_nothing(tmp_path):
     def fail(folder):
         fill(folder)

@@ -22,7 +22,7 @@ def head_of(task: Task) -> Head:
     """The head that a task names, or its kind's default, with the task's options.
 
     Raises:
-        ValueError: an unknown head or option, or a head that can't serve the task's kind.
+        UserError: an unknown head or option, or a head that can't serve the task's kind.
     """
     name = task.head or DEFAULTS[task.kind]
     if name not in HEADS:

@@ -26,7 +26,7 @@ class Head:
         task: the task to predict.
 
     Raises:
-        ValueError: the head can't serve a task of this kind.
+        UserError: the head can't serve a task of this kind.
     """
 
     name = ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_mtl.memory import give_back_memory
 from keras_mtl.serving.formats.base import Format, facts_within
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class LiteRt(Format):
     def convert(self, model, path: pathlib.Path, images: np.ndarray | None, calibration: Calibration) -> None:
         from keras_mtl.serving.formats.graphs import numbers_graph
 
-        with _converter(numbers_graph(model, calibration)) as converter:
+        with _converter(numbers_graph(model, calibration), model) as converter:
             self.configure(converter)
             path.write_bytes(_told(converter.convert(), model))
 
@@ -96,7 +97,7 @@ class LiteRtInt8(LiteRt):
                     yield signature, {"images": images[i : i + 1]}
 
         options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=["FULLY_CONNECTED"])
-        with _converter(logits_graph(model)) as converter, warnings.catch_warnings():
+        with _converter(logits_graph(model), model) as converter, warnings.catch_warnings():
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = examples
             # TensorFlow's debugger runs TensorFlow's own, older interpreter, and says so.
@@ -105,7 +106,7 @@ class LiteRtInt8(LiteRt):
                 converter=converter, debug_dataset=examples, debug_options=options
             )
             path.write_bytes(_told(selective.get_nondebug_quantized_model(), model))
-        with _converter(readout_graph(model, calibration)) as converter:
+        with _converter(readout_graph(model, calibration), model) as converter:
             path.with_name(path.stem + READOUT).write_bytes(_told(converter.convert(), model))
 
 
@@ -126,15 +127,18 @@ def _told(data: bytes, model) -> bytes:
 
 
 @contextlib.contextmanager
-def _converter(graph) -> Iterator:
-    """A `tf.lite.TFLiteConverter` of a `tf.function`, by both signatures."""
+def _converter(graph, model) -> Iterator:
+    """A `tf.lite.TFLiteConverter` of a `tf.function` of a model, by both signatures."""
     import tensorflow as tf
 
     ones = [tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, spec.name) for spec in graph.input_signature]
     single = tf.function(graph.python_function, input_signature=ones, autograph=False)
     module = tf.Module()
-    module.signatures = {ANY: graph.get_concrete_function(), ONE: single.get_concrete_function()}
+    module.weights = [variable.value for variable in model.variables]
+    module.functions = {ANY: graph.get_concrete_function(), ONE: single.get_concrete_function()}
     # The converter takes several signatures only from a SavedModel.
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=module.signatures)
-        yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.signatures))
+        tf.saved_model.save(module, folder, signatures=module.functions)
+        del graph, single, module  # Converters take several times a net's memory as it is.
+        give_back_memory()
+        yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[ANY, ONE])

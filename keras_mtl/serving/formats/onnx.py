@@ -28,11 +28,14 @@ class Onnx(Format):
         import onnx
         import tf2onnx
 
-        from keras_mtl.serving.formats.graphs import numbers_graph
-        from keras_mtl.serving.formats.onnx_graph import simplify
+        from keras_mtl.serving.formats.graphs import numbers_of_weights_graph
+        from keras_mtl.serving.formats.onnx_graph import set_weights, simplify
 
-        graph = numbers_graph(model, calibration)
+        # tf2onnx copies a graph, weights and all, for each of its forty rewritings: it gets one without them.
+        graph = numbers_of_weights_graph(model, calibration)
         converted, _ = tf2onnx.convert.from_function(graph, input_signature=graph.input_signature, opset=OPSET)
+        weights = [*model.trainable_variables, *model.non_trainable_variables]
+        set_weights(converted, {f"weight_{i}": weight.numpy() for i, weight in enumerate(weights)})
         simplify(converted)
         onnx.helper.set_model_props(converted, facts_within(model))
         onnx.checker.check_model(converted)

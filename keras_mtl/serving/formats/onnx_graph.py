@@ -1,10 +1,42 @@
-"""An ONNX graph with less to do: what the converter leaves between a net's input and its first layers."""
+"""An ONNX graph with its weights set, and less to do than the converter leaves."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+
+def set_weights(model: onnx.ModelProto, weights: Mapping[str, np.ndarray]) -> None:
+    """Changes a graph in place so that inputs are constants, and what is computed of constants alone is computed now.
+
+    Args:
+        model: the graph.
+        weights: by the name of the input.
+    """
+    graph = model.graph
+    kept = [given for given in graph.input if given.name not in weights]
+    del graph.input[:]
+    graph.input.extend(kept)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer} | dict(weights)
+    rest, opsets = [], {one.domain: one.version for one in model.opset_import}
+    computed = set(weights)
+    for node in graph.node:  # In an order in which each comes after those that it takes from.
+        names = [name for name in node.input if name]
+        if names and not computed.isdisjoint(names) and all(name in constants for name in names):
+            values = ReferenceEvaluator(node, opsets=opsets).run(None, {name: constants[name] for name in names})
+            constants.update(zip(node.output, values, strict=True))
+            computed.update(node.output)
+        else:
+            rest.append(node)
+    del graph.node[:]
+    graph.node.extend(rest)
+    used = {name for node in rest for name in node.input}
+    del graph.initializer[:]
+    graph.initializer.extend(numpy_helper.from_array(constants[name], name) for name in sorted(used & constants.keys()))
 
 
 def simplify(model: onnx.ModelProto) -> None:

@@ -20,11 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import keras_mtl
 from keras_mtl.errors import UserError
 from keras_mtl.files import json_text
+from keras_mtl.memory import give_back_memory
 from keras_mtl.serving.server import explain, inference, page, photos, rest
 from keras_mtl.serving.server.access import add_access, check_key
 from keras_mtl.serving.server.answers import answer, refused
 from keras_mtl.serving.server.config import ServeConfig
-from keras_mtl.serving.server.memory import give_back_memory
 from keras_mtl.serving.server.metrics import Metrics
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.server.state import State, state_of

@@ -11,10 +11,10 @@ from concurrent.futures import Executor
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.memory import give_back_memory
 from keras_mtl.serving.backends import AUTO
 from keras_mtl.serving.exported import ExportedModel
 from keras_mtl.serving.server.batching import Batcher, Outputs
-from keras_mtl.serving.server.memory import give_back_memory
 from keras_mtl.serving.server.metrics import Metrics
 from keras_mtl.serving.server.refusal import Refusal
 from keras_mtl.serving.versions import is_version, versions

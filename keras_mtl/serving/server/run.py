@@ -13,9 +13,9 @@ import threading
 import uvicorn
 
 from keras_mtl.errors import UserError
+from keras_mtl.memory import return_large_blocks
 from keras_mtl.serving.server.app import build_app
 from keras_mtl.serving.server.config import ServeConfig
-from keras_mtl.serving.server.memory import return_large_blocks
 from keras_mtl.serving.server.protocol import BoundedProtocol
 
 KEEP_SECONDS = 75
