@@ -34,8 +34,8 @@ from balancing import matrices  # noqa: E402
 from balancing_comparisons import COMPARISONS, Comparison  # noqa: E402
 from training_speed import Worker  # noqa: E402
 
-from keras_mtl.balancing import parse_weighting  # noqa: E402
 from keras_mtl.balancing.surgery import random_orders  # noqa: E402
+from keras_mtl.weighting_names import parse_weighting  # noqa: E402
 
 AGREES = 1e-4
 STEPS = 8

@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 import toy_problem  # noqa: E402
 
-from keras_mtl.balancing import WEIGHTINGS, parse_weighting  # noqa: E402
+from keras_mtl.weighting_names import WEIGHTINGS, parse_weighting  # noqa: E402
 
 COLOURS = ("#1b6ca8", "#b5532a", "#2f8f5b", "#7a4fa3", "#b08a1e")
 # As FAMO's authors run this problem, on which nothing is drawn anew.

@@ -13,8 +13,8 @@ import functools
 import sys
 
 from keras_mtl.cli import Settings, flag, run_command
-from keras_mtl.evaluation.conformal import LEVEL
 from keras_mtl.serving.formats import FORMATS
+from keras_mtl.uncertainty.conformal import LEVEL
 
 WHAT, HOW, OTHERS = "What to export, and where to", "How it computes", "Other formats beside the SavedModel"
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from keras_mtl.errors import UserError
+from keras_mtl.kinds import kind_of
 
 if TYPE_CHECKING:
     from keras_mtl.tasks import Task
@@ -81,7 +82,7 @@ def _outputs(task: Task) -> Iterator[str]:
 
 
 def _columns(task: Task) -> Iterator[str]:
-    yield from (task.name, *(f"{task.name}_{ending}" for ending in ("predicted", *(task.classes or ("low", "high")))))
+    yield from (task.name, *(f"{task.name}_{ending}" for ending in ("predicted", *kind_of(task).endings)))
 
 
 def _two(what: str, name: str, owner: str, task: Task) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_text, shortened
-from keras_mtl.labels import possible_classes
+from keras_mtl.kinds import KINDS, kind_of
 from keras_mtl.names import LONGEST, check_names, is_name
-from keras_mtl.values import MISSING, is_number, number_of, plain, read_number
+from keras_mtl.values import MISSING, is_number, plain, read_number
 
 LARGEST_FILE = 128 << 10
 """Bytes of a task file: a thousand classes take a tenth of it."""
@@ -23,7 +23,6 @@ DEEPEST = 50
 """Brackets inside each other in it."""
 LARGEST_NUMBER = 100_000
 """Values in it."""
-KINDS = ("binary", "multiclass", "ordinal", "regression")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +31,12 @@ class Task:
 
     Args:
         name: the task's name; the model's output, the label column and every metric bear it.
-        kind: "binary", "multiclass", "ordinal" (classes in a meaningful order) or "regression".
+        kind: a name in `keras_mtl.kinds.KINDS`: "binary", "multiclass", "ordinal" (classes in a meaningful order) or
+            "regression".
         classes: class names in label order; not for regression.
         low, high: the range of a regression label, both included.
         unit: what a regression label is counted in, for instance "years".
-        head: how it is predicted, a name in `keras_mtl.models.heads.HEADS`; empty chooses the kind's default.
+        head: how it is predicted, a name in `keras_mtl.heads.HEADS`; empty chooses the kind's default.
         options: the head's own settings, as (name, value) pairs or a dict.
 
     Raises:
@@ -62,7 +62,7 @@ class Task:
                 f"A task's name must be a word of letters from a to z, digits and _, with a letter in it and of "
                 f"{LONGEST} at most: TensorFlow takes no others. Received: name={self.name!r}"
             )
-        if self.kind not in KINDS:
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
             raise self._wrong("kind", f"one of {', '.join(KINDS)}")
         for field in ("unit", "head"):
             if not isinstance(getattr(self, field), str):
@@ -73,10 +73,7 @@ class Task:
             object.__setattr__(self, field, plain(getattr(self, field)))
             if getattr(self, field) is not None and not is_number(getattr(self, field)):
                 raise self._wrong(field, "a finite number")
-        if self.kind == "regression" and (self.low is None or self.high is None or not self.low < self.high):
-            raise UserError(
-                f"Task {self.name!r}: regression needs low < high. Received: low={self.low}, high={self.high}"
-            )
+        kind_of(self).check()
 
     def _check_classes(self):
         if isinstance(self.classes, str) or not isinstance(self.classes, Sequence):
@@ -85,16 +82,6 @@ class Task:
             if not isinstance(name, (str, int, float)) or isinstance(name, bool):
                 raise self._wrong("classes", f"a list of names, and {name!r} is none: write it in quotes")
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
-        if self.kind == "regression":
-            if self.classes:
-                raise self._wrong("classes", "left out of a regression, which has low and high")
-            return
-        if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
-            raise UserError(
-                f"Task {self.name!r}: {self.kind} needs two or more different classes. Received: {self.classes}"
-            )
-        if self.kind == "binary" and len(self.classes) != 2:
-            raise UserError(f"Task {self.name!r}: binary needs exactly two classes. Received: {self.classes}")
 
     def _check_options(self):
         if isinstance(self.options, str) or not isinstance(self.options, (Mapping, Sequence)):
@@ -110,10 +97,7 @@ class Task:
     @property
     def bounds(self) -> tuple[float, float]:
         """The smallest and the largest label: the range of a regression, else the first and the last class's index."""
-        if self.classes:
-            return 0.0, len(self.classes) - 1.0
-        assert self.low is not None and self.high is not None  # as __post_init__ has made sure
-        return float(self.low), float(self.high)
+        return kind_of(self).bounds
 
     @property
     def decimals(self) -> int:
@@ -148,25 +132,7 @@ class Task:
         is_missing = found is None or (isinstance(found, str) and found.lower() in MISSING)
         if is_missing and found not in self.classes:
             return math.nan
-        return self._class(value, found) if self.classes else self._number(value, found)
-
-    def _class(self, value: object, found: object) -> float:
-        possible = possible_classes(found, self.classes, is_binary=self.kind == "binary")
-        if len(possible) == 1:
-            return float(possible[0])
-        if possible:
-            names = " or ".join(repr(self.classes[index]) for index in possible)
-            raise UserError(f"{self.name} label {value!r} could mean class {names}: write the class's name")
-        has_numbers = any(number_of(name) is not None for name in self.classes)
-        index = "" if has_numbers else f" or an index from 0 to {len(self.classes) - 1}"
-        raise UserError(f"{self.name} label {value!r} is not one of {', '.join(self.classes)}{index}")
-
-    def _number(self, value: object, found: Any) -> float:
-        low, high = self.bounds
-        number = found if is_number(found) else number_of(found)
-        if number is None or not low <= number <= high:
-            raise UserError(f"{self.name} label {value!r} is not a number from {low:g} to {high:g}")
-        return float(number)
+        return kind_of(self).parse(value, found)
 
     def to_dict(self) -> dict:
         """The declaration as plain data, the form in which `--task_file` is written."""

@@ -20,7 +20,7 @@ def test_importing_the_package_imports_neither_tensorflow_nor_keras():
     [
         "import keras, keras_mtl",
         "import keras_mtl, keras",
-        "import keras_mtl.models.heads, keras",
+        "import keras_mtl.heads, keras",
         "import tensorflow, keras_mtl, keras",
     ],
 )

@@ -9,21 +9,21 @@ import typing
 import pytest
 
 from keras_mtl.audit import AuditConfig
-from keras_mtl.balancing import WEIGHTINGS, weighting_class
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.data.augment import Augmentation
 from keras_mtl.errors import UserError
 from keras_mtl.evaluate import EvaluateConfig
 from keras_mtl.export import ExportConfig
-from keras_mtl.models.heads import HEADS
+from keras_mtl.heads import HEADS
 from keras_mtl.optimizers import build_optimizer, build_schedule
 from keras_mtl.predict import PredictConfig
 from keras_mtl.prepare import PrepareConfig
-from keras_mtl.prune import PruneConfig
+from keras_mtl.pruning.settings import PruneConfig
 from keras_mtl.serving.server.config import ServeConfig
 from keras_mtl.tasks import BUILT_IN
 from keras_mtl.training.config import Config
 from keras_mtl.values import check_number
+from keras_mtl.weighting_names import WEIGHTINGS, weighting_class
 
 CONFIGS = (
     *(Config, CompareConfig, AuditConfig, EvaluateConfig, ExportConfig),

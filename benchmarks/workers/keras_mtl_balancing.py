@@ -18,10 +18,10 @@ import tensorflow as tf
 from turns import serve, throughput
 
 import keras_mtl
-from keras_mtl.balancing import parse_weighting
 from keras_mtl.optimizers import AdamW
 from keras_mtl.tasks import Task, select_tasks
 from keras_mtl.training.precision import has_bfloat16, read_cpu_info
+from keras_mtl.weighting_names import parse_weighting
 
 KEPT = 8  # Steps kept ready: each holds a net, its optimizer's state and a graph.
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl.models.convolution import Conv2D
+from keras_mtl.layers.convolution import Conv2D
 
 MOST = 1 << 21
 

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from keras_mtl.balancing.grouped import Grouped, Products, in_pieces
-from keras_mtl.models.convolution import Conv2D
-from keras_mtl.models.normalization import BatchNormalization
+from keras_mtl.layers.convolution import Conv2D
+from keras_mtl.layers.normalization import BatchNormalization
 
 
 class RowGroups:

@@ -16,7 +16,7 @@ from keras_mtl.balancing.shared import shared_features, shared_weights
 from keras_mtl.balancing.sub_batches import SubBatch, cut_batch, halved
 from keras_mtl.balancing.weighting import Weighting
 from keras_mtl.errors import UserError
-from keras_mtl.models.normalization import pooled_statistics
+from keras_mtl.layers.normalization import pooled_statistics
 
 GRADIENTS = ("auto", "trunk", "features")
 

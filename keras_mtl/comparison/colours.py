@@ -1,10 +1,10 @@
-"""Colours, dashes and markers of a comparison's rows, the same in the report and in TensorBoard.
+"""Colours and dashes of a comparison's rows, the same in the report and in TensorBoard.
 
 TensorBoard can't be told a run's colour. It gives the groups of runs the colours of a palette of 7 in the order in
 which the groups' first runs were started, and begins again after the seventh: too few for the usual ten rows. So the
 colour says which kind of net it is, multitask, single, pruned or frozen. Those are four colours whatever the number
 of tasks, and they never meet twice in one task's chart. In the report a dash says it again, for readers who can't
-tell colours apart, and a marker says the task.
+tell colours apart.
 
 For TensorBoard to do the same its runs must be coloured by `RUN_GROUPS`: open `tensorboard_link`, or choose "Color
 runs by: Regex" above the list of runs and paste it. `write_overview` starts the runs in the order that is needed.
@@ -12,8 +12,8 @@ Weightings are many nets of one kind: they have colours of their own, the first 
 that no other kind has, over again with the next dash. TensorBoard then colours by net, `NET_GROUPS`, as its palette
 goes.
 
-What can't be set: colours without that choice (each run gets its own, so that seeds of a row differ), dashes and
-markers, and the tabs beside Time Series: the older Scalars has a palette of its own, HParams colours by a score.
+What can't be set: colours without that choice (each run gets its own, so that seeds of a row differ), dashes, and the
+tabs beside Time Series: the older Scalars has a palette of its own, HParams colours by a score.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ RUN_GROUPS = rf"^(?:({ABOUT})$|(Multitask-)?.*?(-Pruned-Frozen|-Pruned)?/)"
 NET_GROUPS = rf"^(?:({ABOUT})$|(.*?)/)"
 
 DASHES = {"multitask": "solid", "single": "dash", "pruned": "dot", "frozen": "dashdot"}
-MARKERS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "pentagon", "hexagon", "star")
 
 
 def colour_of(row: Row, rows: Sequence[Row], dark: bool = False) -> str:
@@ -59,12 +58,6 @@ def dash_of(row: Row, rows: Sequence[Row]) -> str:
         dashes = list(DASHES.values())
         return dashes[_number(row, rows) // len(_free(_seen(LIGHT), rows)) % len(dashes)]
     return DASHES[row.variant]
-
-
-def marker_of(row: Row, rows: Sequence[Row]) -> str:
-    """A row's marker, by its task, as Plotly calls it; with more than eight tasks markers come again."""
-    tasks = list(dict.fromkeys(other.task for other in rows if other.task is not None))
-    return MARKERS[0] if row.task is None else MARKERS[1:][tasks.index(row.task) % (len(MARKERS) - 1)]
 
 
 def variants(rows: Sequence[Row]) -> list[str]:

@@ -74,6 +74,7 @@ class CompareConfig(Config):
         "there are none, nothing is said of as good.",
         TABLE,
     )
+    pictures: bool = flag(True, "Show test images in the report: --nopictures for one that is to be published.", TABLE)
     plan: tuple[str, ...] = flag(
         (),
         "Trains nothing: says how many seeds and test images it takes to show a difference to the single net, "

@@ -109,7 +109,7 @@ def _compare(config: CompareConfig, tasks: dict[str, Task], folder: pathlib.Path
     with renewing(target) as beside:
         write_table(table, results, costs, beside)
         write_overview(results, table, beside)
-        write_report(results, table, costs, beside / "report.html")
+        write_report(results, table, costs, beside / "report.html", with_pictures=config.pictures)
     tell(as_text(table, results, costs))
     tell(f"\nWritten to {target}: report.html, table.md, table.csv, table.json, and logs/ for TensorBoard:")
     link = tensorboard_link(groups=run_groups(results.rows))

@@ -92,7 +92,7 @@ class Results:
         return [min(images, round(each * epoch)) for epoch in range(1, epochs + 1)]
 
     def _loss_weight(self, row: Row, seed: int) -> float:
-        from keras_mtl.models.heads import head_of
+        from keras_mtl.heads.by_name import head_of
 
         assert row.task is not None
         given = self.cell(row, seed).config.loss_weight_of()

@@ -166,7 +166,7 @@ def plan_tuned(config: CompareConfig, lengths: Lengths, tuning: Tuning | None) -
 
 def loss_weights_of(config: Config) -> dict[str, float]:
     """What each task's loss counts, its head's own weight where none is given."""
-    from keras_mtl.models.heads import head_of
+    from keras_mtl.heads.by_name import head_of
 
     given = config.loss_weight_of()
     return {name: given.get(name, head_of(task).weight) for name, task in config.selected_tasks().items()}

@@ -101,14 +101,14 @@ def _expanded(entry: str, tasks: int) -> list[str]:
         return [entry]
     if not is_whole(steps) or read_whole(steps) < 1:
         raise UserError(f"--weightings takes sweep:N, N being steps along the simplex' edge. Received: {entry!r}")
-    from keras_mtl.balancing.ew import simplex_grid
+    from keras_mtl.balancing.methods.ew import simplex_grid
 
     weights = ["/".join(f"{weight:g}" for weight in point) for point in simplex_grid(tasks, read_whole(steps))]
     return ["@".join([f"{PLAIN}:weights={point}", *settings]) for point in weights]
 
 
 def _check(entry: str) -> None:
-    from keras_mtl.balancing import parse_weighting
+    from keras_mtl.weighting_names import parse_weighting
 
     spec, *settings = entry.split("@")
     parse_weighting(spec)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from keras_mtl.data.folder import FolderSource
 from keras_mtl.data.source import Records
 from keras_mtl.errors import UserError
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
 
 
@@ -48,10 +49,10 @@ class ClassFolders(FolderSource):
     def _check(self, folder: str) -> None:
         found = sorted(entry.name for entry in (self.root / folder).iterdir() if entry.is_dir())
         if not any(self._is_label(name) for name in found if not name.startswith(".")):
-            wanted = ", ".join(self.task.classes) or f"numbers from {self.task.low:g} to {self.task.high:g}"
             raise UserError(
-                f"Source {self.name}: no folder in {folder!r} is named after a class of {self.task.name} ({wanted}); "
-                f"its folders are: {', '.join(found[:10]) or 'none'}. Where they are splits, write {{split}} for them"
+                f"Source {self.name}: no folder in {folder!r} is named after a class of {self.task.name} "
+                f"({kind_of(self.task).wanted}); its folders are: {', '.join(found[:10]) or 'none'}. Where they are "
+                "splits, write {split} for them"
             )
 
     def _is_label(self, name: str) -> bool:

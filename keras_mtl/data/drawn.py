@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mtl import tasks as all_tasks
 from keras_mtl.data import drawing
 from keras_mtl.data.source import Records, Source, digest
 from keras_mtl.errors import UserError
@@ -40,7 +39,7 @@ class DrawnFaces(Source):
         UserError: a task that isn't drawn, or an option that can't be read.
 
     Example:
-        >>> source = drawn_faces("age", fraction=0.001)
+        >>> source = DrawnFaces("faces", all_tasks.select_tasks(["age"]), "fraction=0.001")
         >>> records = source.records("train")
         >>> pixels, bad = source.decode(records.images, 32)
         >>> pixels.shape, bad
@@ -87,18 +86,6 @@ class DrawnFaces(Source):
 
     def fingerprint(self, images: Sequence[str], size: int) -> str:
         return digest([f"drawn {drawing.VERSION} {self.seed} {size}", *images])
-
-
-def drawn_faces(*tasks: str, fraction: float = 1.0, seed: int = 0) -> DrawnFaces:
-    """Drawn faces labelled for the named built-in tasks: `DrawnFaces` for use from Python.
-
-    Args:
-        tasks: one or several of "age", "gender" and "smile".
-        fraction: of the usual number of faces.
-        seed: of the set.
-    """
-    chosen = all_tasks.select_tasks(tasks)
-    return DrawnFaces("_".join(("drawn", *chosen)), chosen, f"fraction={fraction}:seed={seed}")
 
 
 def _texts(image: str, seed: int) -> dict[str, object]:

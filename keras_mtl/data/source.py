@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_mtl import files
 from keras_mtl.errors import UserError
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
 
 SPLITS = ("train", "validation", "test")
@@ -244,7 +245,7 @@ def label_text(task: Task, value: float) -> str:
     """A label as `Task.parse` reads it: a class's name or a number; empty for a missing one."""
     if np.isnan(value):
         return ""
-    return task.classes[int(value)] if task.classes else np.format_float_positional(np.float32(value), trim="-")
+    return kind_of(task).text(value)
 
 
 def stamp(path: pathlib.Path) -> str:

@@ -5,26 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from keras_mtl.evaluation.conformal import covers
 from keras_mtl.evaluation.predictions import labels_and_predictions
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
-
-STEPS = 12
-"""About how many parts a regression's range is looked at in: decades, for ages."""
 
 
 def score_by_estimate(
-    frame: pd.DataFrame, tasks: Mapping[str, Task], half_widths: Mapping[str, float]
+    frame: pd.DataFrame, tasks: Mapping[str, Task], calibration: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[dict[str, Any]]]:
     """By task, what came of the images that a net said the like of; by the estimate, since no label is known later.
 
     Args:
         frame: predictions as `predict_split` gives them.
         tasks: by name.
-        half_widths: of the regressions whose intervals have one, in the task's unit.
+        calibration: what was fitted for the tasks, as `serving.calibration` has it.
 
     Returns:
         For each task with labels a list of plain dicts. For a regression "from" and "below" (the range of estimates),
@@ -46,33 +42,5 @@ def score_by_estimate(
         labels, predictions = labels_and_predictions(frame, task)
         if not len(labels):
             continue
-        if task.classes:
-            likeliest = predictions.argmax(-1)
-            found[name] = [
-                {"class": label, "images": int(said.sum()), "right": round(float((labels[said] == index).mean()), 4)}
-                for index, label in enumerate(task.classes)
-                if (said := likeliest == index).any()
-            ]
-        else:
-            found[name] = _by_value(task, labels, predictions, half_widths.get(name))
+        found[name] = kind_of(task).by_estimate(labels, predictions, calibration.get(name, {}))
     return found
-
-
-def _by_value(task: Task, labels: np.ndarray, predictions: np.ndarray, half: float | None) -> list[dict[str, Any]]:
-    step, (low, high) = task.round_part(STEPS), task.bounds
-    # The range's end is the end of its last part.
-    last = np.ceil(high / step - 1e-9) - 1
-    parts = np.clip(np.floor(predictions / step + 1e-9), np.floor(low / step + 1e-9), last).astype(int)
-    rows = []
-    for part in np.unique(parts).tolist():
-        there = parts == part
-        row = {
-            "from": round(part * step, 9),
-            "below": round((part + 1) * step, 9),
-            "images": int(there.sum()),
-            "mae": round(float(np.abs(labels - predictions)[there].mean()), 4),
-        }
-        if half is not None:
-            row["covered"] = round(float(covers(labels, predictions, half)[there].mean()), 4)
-        rows.append(row)
-    return rows

@@ -12,11 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_mtl.evaluation.calibration_error import calibration_error
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
-
-# The least probability that log_loss takes a model at its word for: float32's spacing at 1.
-SMALLEST_PROBABILITY = 2.0**-23
+from keras_mtl.uncertainty.calibration_error import calibration_error
+from keras_mtl.uncertainty.temperature import SMALLEST_PROBABILITY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,24 +60,7 @@ class Metric:
 
 def main_metric(task: Task) -> Metric:
     """The metric that a task is judged by: mae for a regression, accuracy for classes."""
-    return metrics_for(task)["accuracy" if task.classes else "mae"]
-
-
-def from_plain(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable:
-    """Makes `Metric.compute` out of a function (labels, predictions) -> float, slowly: one call for each resample.
-
-    Example:
-        >>> from sklearn.metrics import cohen_kappa_score  # doctest: +SKIP
-        >>> METRICS.append(  # doctest: +SKIP
-        ...     Metric("kappa", ("multiclass",), from_plain(lambda y, p: cohen_kappa_score(y, p.argmax(-1))), "higher")
-        ... )
-    """
-
-    def compute(labels, predictions, weights):
-        drawn = [np.repeat(np.arange(len(labels)), row.astype(np.int64)) for row in weights]
-        return np.array([function(labels[index], predictions[index]) for index in drawn], np.float64)
-
-    return compute
+    return metrics_for(task)[kind_of(task).measures[0]]
 
 
 def metrics_for(task: Task) -> dict[str, Metric]:

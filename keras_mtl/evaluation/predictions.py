@@ -13,6 +13,7 @@ from pandas.api.types import is_numeric_dtype
 from keras_mtl import formulas
 from keras_mtl.errors import UserError
 from keras_mtl.files import printable, read_csv, replacing
+from keras_mtl.kinds import kind_of
 from keras_mtl.names import check_names
 from keras_mtl.tasks import Task
 from keras_mtl.values import check_finite
@@ -72,13 +73,9 @@ def labels_and_predictions(frame: pd.DataFrame, task: Task) -> tuple[np.ndarray,
         UserError: a prediction is not finite, as in a table of before that was refused.
     """
     labelled = frame[frame[task.name].notna()]
-    columns = [f"{task.name}_{name}" for name in task.classes] if task.classes else f"{task.name}_predicted"
-    predicted = labelled[columns].to_numpy(np.float64)
+    labels, predicted = kind_of(task).from_columns(labelled)
     check_finite({task.name: predicted}, "A table of predictions")
-    if not task.classes:
-        return labelled[task.name].to_numpy(np.float64), predicted
-    index = {name: position for position, name in enumerate(task.classes)}
-    return np.array([index[str(name)] for name in labelled[task.name]], np.int64), predicted
+    return labels, predicted
 
 
 def clusters_of(frame: pd.DataFrame) -> np.ndarray:
@@ -110,11 +107,9 @@ def read_predictions(path: str | pathlib.Path, tasks: Mapping[str, Task]) -> pd.
     Raises:
         UserError: it is damaged: no CSV, without one of the columns, or with something else in one.
     """
-    named = [name for name, task in tasks.items() if task.classes]
-    text = ["source", "image", *named, *(f"{name}_predicted" for name in named)]
-    numbers = [name for name in tasks if name not in named]
-    numbers = [*numbers, *(f"{name}_predicted" for name in numbers)]
-    numbers += [f"{name}_{label}" for name in named for label in tasks[name].classes]
+    kinds = [kind_of(task) for task in tasks.values()]
+    text = ["source", "image", *(column for kind in kinds for column in kind.texts)]
+    numbers = [column for kind in kinds for column in kind.numbers]
     rows = read_csv(path, [*text, *numbers])
     columns = list(rows[0]) if rows else [*text, *numbers]
     frame = pd.DataFrame(rows, columns=columns, dtype=object).replace({"": np.nan})
@@ -124,10 +119,11 @@ def read_predictions(path: str | pathlib.Path, tasks: Mapping[str, Task]) -> pd.
                 frame[column] = pd.to_numeric(frame[column]).astype(np.int64 if column == CLUSTER else np.float64)
             except (ValueError, TypeError) as error:
                 raise UserError(f"{path} is damaged: {column} must hold numbers: {error}") from None
-    for name in named:
-        unknown = set(frame[name].dropna()) | set(frame[f"{name}_predicted"].dropna())
-        if unknown := unknown - set(tasks[name].classes):
-            raise UserError(f"{path} is damaged: {name} has {min(unknown)[:40]!r}, which is no class of it")
+    for kind in kinds:
+        try:
+            kind.check_columns(frame)
+        except UserError as error:
+            raise UserError(f"{path} is damaged: {error}") from None
     return frame
 
 
@@ -149,14 +145,7 @@ def _predict_source(model, tasks: Mapping[str, Task], part: SplitData, batch_siz
         columns[CLUSTER] = part.clusters
     unlabelled = np.full(len(part.keys), np.nan)
     for name, task in tasks.items():
-        labels, predicted = part.labels.get(name, unlabelled), decoded[name]
-        if task.classes:
-            columns[name] = [None if np.isnan(label) else task.classes[int(label)] for label in labels]
-            columns[f"{name}_predicted"] = [task.classes[best] for best in predicted.argmax(-1)]
-            columns.update({f"{name}_{label}": predicted[:, index] for index, label in enumerate(task.classes)})
-        else:
-            columns[name] = np.asarray(labels, np.float64)
-            columns[f"{name}_predicted"] = predicted.reshape(-1)
+        columns.update(kind_of(task).columns(part.labels.get(name, unlabelled), decoded[name]))
     for kind, names in part.groups.items():
         columns[f"{GROUP}{kind}"] = [None if name is None else printable(name) for name in names]
     return pd.DataFrame(columns)

@@ -11,6 +11,7 @@ from keras_mtl.evaluation.groups import groups_for, members
 from keras_mtl.evaluation.metrics import Metric, main_metric, metrics_for
 from keras_mtl.evaluation.predictions import clusters_of, labels_and_predictions
 from keras_mtl.evaluation.statistics import Estimate, bootstrap
+from keras_mtl.kinds import kind_of
 from keras_mtl.table import aligned
 from keras_mtl.tasks import Task
 
@@ -130,7 +131,7 @@ def _row(title: str, task: Task, metric: Metric, part: dict) -> tuple:
     estimate = part["metrics"][metric.name]
     low, high = (readable(estimate[end], metric, task, with_unit=False) for end in ("low", "high"))
     interval = "-" if estimate["low"] is None else f"{low} to {high}"
-    labels = f"{task.kind}: " + (", ".join(task.classes) or f"{task.low:g} to {task.high:g} {task.unit}".rstrip())
+    labels = f"{task.kind}: {kind_of(task).described}"
     return title, metric.name, readable(estimate["value"], metric, task), interval, f"{part['images']:,}", labels
 
 

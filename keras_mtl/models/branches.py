@@ -9,9 +9,9 @@ import keras
 from keras_mtl.errors import UserError
 from keras_mtl.models.multitask import MultiTaskModel, add_head
 from keras_mtl.models.objectives import TaskOutput
-from keras_mtl.models.resnet import is_stage
 from keras_mtl.names import check_names
 from keras_mtl.tasks import Task
+from keras_mtl.trunks.resnet import is_stage
 
 
 def remove_branches(model: keras.Model, keep: Sequence[str]) -> MultiTaskModel:

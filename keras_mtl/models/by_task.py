@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import keras
 
 from keras_mtl.errors import UserError
-from keras_mtl.models.heads import head_of
+from keras_mtl.heads.by_name import head_of
 from keras_mtl.models.objectives import TaskLoss, known_labels
 from keras_mtl.tasks import Task
 from keras_mtl.values import check_number

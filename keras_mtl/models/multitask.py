@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 
 from keras_mtl import tasks as tasks_module
+from keras_mtl.balancing.step import BalancedStep
 from keras_mtl.errors import UserError
+from keras_mtl.heads.by_name import head_of
+from keras_mtl.kinds import kind_of
 from keras_mtl.models.by_task import as_loss, labels_by_task, loss_weights_by_task, losses_by_task, measured_tasks
 from keras_mtl.models.divergence import DivergenceWatch
-from keras_mtl.models.heads import head_of
-from keras_mtl.models.objectives import METRICS, TaskMetric, TaskOutput
-from keras_mtl.models.resnet import build_trunk
+from keras_mtl.models.objectives import TaskMetric, TaskOutput
 from keras_mtl.models.task_losses import TaskLosses
 from keras_mtl.names import check_names
 from keras_mtl.tasks import Task
+from keras_mtl.trunks.resnet import build_trunk
 from keras_mtl.values import SEEDS, is_seed
+from keras_mtl.weighting_names import parse_weighting, weighting_class
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -37,9 +39,10 @@ class MultiTaskModel(keras.Model):
         """The model's tasks by name, in the order of its outputs."""
         return {layer.name: layer.task for layer in self.layers if isinstance(layer, TaskOutput)}
 
-    _watch: Any = None
-    _step: Any = None  # how a batch is trained on, where Keras' own step is not enough
-    _task_losses: Any = None
+    # None until `compile`, which all that asks for them comes after.
+    _watch: DivergenceWatch = None  # type: ignore[assignment]
+    _step: BalancedStep = None  # type: ignore[assignment]  # How a batch is trained on, where Keras' own isn't enough.
+    _task_losses: TaskLosses = None  # type: ignore[assignment]
 
     def compile(
         self,
@@ -71,7 +74,7 @@ class MultiTaskModel(keras.Model):
                 head's `weight`, any other 1.
             metrics: as Keras takes them. They count samples without a label too, as of label 0: metrics belong in
                 `weighted_metrics`.
-            weighted_metrics: as Keras takes them; by default `METRICS` of the kind of each task that has a loss.
+            weighted_metrics: as Keras takes them; by default the `measures` of the kind of each task that has a loss.
             weighting: how the tasks are balanced: a name such as "upgrad", one with settings as in "cagrad:c=0.4",
                 or a `Weighting`. "ew" or None counts each loss times its `loss_weights`, in Keras' own training step.
             sub_batches: for each source, in the order of its rows in a batch, (rows, tasks). BatchNormalization
@@ -86,9 +89,6 @@ class MultiTaskModel(keras.Model):
                 gradients that don't fit.
         """
         tasks, names = self.tasks, self.output_names
-        # Imported here: prediction needs no weighting.
-        from keras_mtl.balancing import parse_weighting
-
         weighting = parse_weighting(weighting or "ew") if isinstance(weighting, str | None) else weighting
         given = losses_by_task(loss, tasks, names)
         losses = {name: as_loss(own) for name, own in given.items()}
@@ -98,10 +98,8 @@ class MultiTaskModel(keras.Model):
         super().compile(optimizer, given, weights, metrics, weighted_metrics, *args, **kwargs)
         self._task_losses = TaskLosses(losses, weights)
         self._needed = {*losses, *measured_tasks(metrics, names), *measured_tasks(weighted_metrics, names)}
-        self._step = None
+        self._step = None  # type: ignore[assignment]
         if len(sub_batches or ()) > 1 or (len(losses) > 1 and not weighting.is_plain):
-            from keras_mtl.balancing.step import BalancedStep
-
             self._step = BalancedStep(self, losses, weights, weighting, sub_batches, gradients)
         self._watch = DivergenceWatch(self)
         self._balance_config = {
@@ -148,8 +146,6 @@ class MultiTaskModel(keras.Model):
         balance = {name: config[name] for name in ("weighting", "sub_batches", "gradients") if name in config}
         rest = {name: value for name, value in config.items() if name not in balance}
         if balance:
-            from keras_mtl.balancing import weighting_class
-
             method = balance["weighting"]
             balance["weighting"] = weighting_class(method["name"]).from_config(method["config"])
         self.compile(**keras.saving.deserialize_keras_object(rest), **balance)
@@ -243,7 +239,7 @@ def _metrics(tasks: Mapping[str, Task], outputs: Sequence[str]) -> dict[str, lis
     return {
         name: [
             TaskMetric(task, measure, name=f"{name}_{measure}" if len(outputs) == 1 else measure)
-            for measure in METRICS[task.kind]
+            for measure in kind_of(task).measures
         ]
         for name, task in tasks.items()
     }

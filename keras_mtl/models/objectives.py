@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import keras
 
-from keras_mtl.models.heads import head_of, settled
+from keras_mtl.heads.by_name import head_of, settled
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
-
-METRICS = {
-    "regression": ("mae",),
-    "binary": ("accuracy",),
-    "multiclass": ("accuracy",),
-    "ordinal": ("accuracy", "mae"),
-}
-"""The metrics that training shows, by kind; the first is the task's main one."""
 
 
 def _task(task: Task | dict) -> Task:
@@ -98,8 +91,8 @@ class TaskMetric(keras.metrics.Mean):
 
     Args:
         task: the `Task`; in a saved model its `to_dict`.
-        measure: "mae" (the absolute error, in the task's unit, or in ranks for an ordinal task) or
-            "accuracy" (the share whose most probable class is the labelled one).
+        measure: one of the `measures` of the task's kind: "mae" (the absolute error, in the task's unit, or in ranks
+            for an ordinal task) or "accuracy" (the share whose most probable class is the labelled one).
     """
 
     def __init__(self, task: Task | dict, measure: str, name: str | None = None, dtype=None):
@@ -111,12 +104,7 @@ class TaskMetric(keras.metrics.Mean):
         y_true, sample_weight = known_labels(y_true, sample_weight)
         labels = keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "float32")
         decoded = head_of(self.task).decode(keras.ops.cast(y_pred, "float32"))
-        if self.task.classes:
-            decoded = keras.ops.cast(keras.ops.argmax(decoded, axis=-1), "float32")
-        if self.measure == "accuracy":
-            values = keras.ops.cast(keras.ops.equal(decoded, labels), "float32")
-        else:
-            values = keras.ops.abs(decoded - labels)
+        values = kind_of(self.task).measure(self.measure, labels, decoded)
         return super().update_state(values, sample_weight=sample_weight)
 
     def get_config(self):

@@ -10,8 +10,8 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from keras_mtl.files import replacing, short_name
+from keras_mtl.kinds import Kind
 from keras_mtl.serving.inputs import Shot
-from keras_mtl.serving.results import cell
 
 Box = tuple[float, float, float, float]
 
@@ -26,17 +26,17 @@ class Pictures:
 
     Args:
         folder: where to; made if need be.
-        tasks: the model's, as in tasks.json.
+        kinds: the model's tasks' kinds by name.
     """
 
-    def __init__(self, folder: str, tasks: Mapping[str, dict]):
-        self.folder, self.tasks = pathlib.Path(folder), tasks
+    def __init__(self, folder: str, kinds: Mapping[str, Kind]):
+        self.folder, self.kinds = pathlib.Path(folder), kinds
         self.folder.mkdir(parents=True, exist_ok=True)
         self._taken: dict[str, str] = {}
 
     def write(self, shot: Shot, photo: PIL.Image.Image, entries: Sequence[dict]) -> None:
         """Draws the entries' boxes and words on a copy of the photo, and writes it whole or not at all."""
-        drawn = draw(photo, entries, self.tasks)
+        drawn = draw(photo, entries, self.kinds)
         with replacing(self.folder / self._name(shot)) as beside:
             drawn.save(beside, "JPEG", quality=90)
 
@@ -51,7 +51,7 @@ class Pictures:
         return name
 
 
-def draw(photo: PIL.Image.Image, entries: Sequence[dict], tasks: Mapping[str, dict]) -> PIL.Image.Image:
+def draw(photo: PIL.Image.Image, entries: Sequence[dict], kinds: Mapping[str, Kind]) -> PIL.Image.Image:
     """A copy of a photo with a box for each face and its predictions beside it, never over a face.
 
     A label that has no room in the photo stands in a strip below it, by the number of its face, as does that of a whole
@@ -64,8 +64,7 @@ def draw(photo: PIL.Image.Image, entries: Sequence[dict], tasks: Mapping[str, di
     pen = PIL.ImageDraw.Draw(shown)
     font = PIL.ImageFont.load_default(max(11, round(max(size) / 55)))
     texts = [
-        [entry["error"]] if "error" in entry else [cell(entry, name, task) for name, task in tasks.items()]
-        for entry in entries
+        [entry["error"]] if "error" in entry else [kind.brief(entry) for kind in kinds.values()] for entry in entries
     ]
     boxes = {number: _scaled(entry["box"], scale) for number, entry in enumerate(entries) if "box" in entry}
     sizes = [pen.multiline_textbbox((0, 0), "\n".join(texts[number]), font=font) for number in boxes]

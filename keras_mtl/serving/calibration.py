@@ -6,7 +6,6 @@ Validation also chose the epoch, so both may seem a little better than they are;
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,18 +13,15 @@ import pandas as pd
 
 from keras_mtl.errors import UserError
 from keras_mtl.evaluation.by_estimate import score_by_estimate
-from keras_mtl.evaluation.calibration import LOG_BOUND, fit_temperature
-from keras_mtl.evaluation.conformal import LEVEL, fewest_images, half_width
 from keras_mtl.evaluation.predictions import labels_and_predictions, predict_split, read_predictions
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.uncertainty.conformal import LEVEL
 
 log = logging.getLogger(__name__)
 
 SPLIT = "validation"
-FEWEST = 50
-"""No temperature is fitted on fewer images: it would be chance."""
-
 Calibration = Mapping[str, Mapping[str, Any]]
 """By task, as plain data: "images" that it was fitted on, and for classes "temperature", for a regression "half_width"
 in the task's unit and "level". Tasks without an entry are as the net has them."""
@@ -41,17 +37,10 @@ def fit_calibration(frame: pd.DataFrame, tasks: Mapping[str, Task], level: float
         tasks: by name.
         level: the share of labels that intervals are to hold.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for name, task in tasks.items():
-        labels, predictions = labels_and_predictions(frame, task)
-        if not task.classes and len(labels) >= fewest_images(level):
-            width = half_width(labels, predictions, level)
-            found[name] = {"half_width": round(width, 6), "level": level, "images": len(labels)}
-        elif task.classes and len(labels) >= FEWEST:
-            temperature = fit_temperature(labels, predictions)
-            if abs(math.log(temperature)) < 0.99 * LOG_BOUND:
-                found[name] = {"temperature": round(temperature, 6), "images": len(labels)}
-    return found
+    fitted = {
+        name: kind_of(task).calibrated(*labels_and_predictions(frame, task), level) for name, task in tasks.items()
+    }
+    return {name: values for name, values in fitted.items() if values}
 
 
 def calibration_of_run(folder: RunFolder, model, level: float = LEVEL) -> Calibration:
@@ -105,5 +94,4 @@ def scores_of_run(folder: RunFolder, model, calibration: Calibration) -> dict[st
     if not split:
         return {}
     frame = read_predictions(folder.predictions_path / f"{split}.csv", model.tasks)
-    half_widths = {name: fitted["half_width"] for name, fitted in calibration.items() if "half_width" in fitted}
-    return {"split": split, "tasks": score_by_estimate(frame, model.tasks, half_widths)}
+    return {"split": split, "tasks": score_by_estimate(frame, model.tasks, calibration)}

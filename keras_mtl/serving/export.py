@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.conformal import LEVEL
 from keras_mtl.files import inside, write_json
 from keras_mtl.locks import only_writer
 from keras_mtl.memory import give_back_memory
@@ -27,6 +26,7 @@ from keras_mtl.serving.serving_config import write_serving_config
 from keras_mtl.serving.versions import DESCRIPTION_FILE, FORMAT, MODEL_FILE, add_version, is_version, versions
 from keras_mtl.tasks import Task
 from keras_mtl.training.run_folder import RunFolder, installed_versions
+from keras_mtl.uncertainty.conformal import LEVEL
 from keras_mtl.values import check_finite
 
 log = logging.getLogger(__name__)
@@ -217,8 +217,7 @@ def describe(model, about: Mapping[str, Any]) -> dict:
     """
     tasks = model.tasks
     check_names(tasks)
-    from keras_mtl.models.heads import head_of
-    from keras_mtl.models.heads.base import BinsHead
+    from keras_mtl.heads.by_name import head_of
 
     sources = list(about.get("sources", ()))
     drawn_only = [
@@ -229,9 +228,7 @@ def describe(model, about: Mapping[str, Any]) -> dict:
     return {
         "format": FORMAT,
         "tasks": [task.to_dict() for task in tasks.values()],
-        "distributions": {
-            name: head.values for name, task in tasks.items() if isinstance(head := head_of(task), BinsHead)
-        },
+        "distributions": {name: bins for name, task in tasks.items() if (bins := head_of(task).bins)},
         "image_size": model.input_shape[1],
         "weights": _digest(model),
         "run": about.get("run", ""),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import PIL.Image
 
+from keras_mtl.kinds import kind_of
 from keras_mtl.photos import decode_photo, square_pixels
 from keras_mtl.serving.backends import AUTO, load_backend
 from keras_mtl.serving.description import read_description
@@ -31,6 +32,7 @@ class ExportedModel:
         path: the version's folder; `name` and `version` are read off it.
         description: what `assets.extra/tasks.json` says.
         tasks: its "tasks" by name, as plain data.
+        kinds: the same as `Kind`s.
         size: height and width of the images that it takes, in pixels.
         backend: the `Backend`.
     """
@@ -39,9 +41,7 @@ class ExportedModel:
         self.path = path
         self.description = read_description(path)
         self.tasks: dict[str, dict] = {task["name"]: task for task in self.description["tasks"]}
-        self._digits = {
-            name: Task.from_dict(task).decimals + 1 for name, task in self.tasks.items() if "classes" not in task
-        }
+        self.kinds = {name: kind_of(Task.from_dict(task)) for name, task in self.tasks.items()}
         self.size: int = self.description["image_size"]
         self.backend = load_backend(path, self.size, backend, threads)
 
@@ -90,54 +90,29 @@ class ExportedModel:
             UserError: an output is not finite.
         """
         self.check(outputs)
-        count = len(outputs[next(iter(self.tasks))])
-        return [self._entry(outputs, index, distributions) for index in range(count)]
+        if not distributions:
+            left_out = {f"{name}_distribution" for name in self.tasks}
+            outputs = {name: values for name, values in outputs.items() if name not in left_out}
+        kinds, count = self.kinds.values(), len(outputs[next(iter(self.tasks))])
+        return [{name: value for kind in kinds for name, value in kind.entry(outputs, i).items()} for i in range(count)]
 
     def output_types(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """For each of `columns` its type, "FP32" or "BYTES" for texts, and an image's shape."""
         types: dict[str, tuple[str, tuple[int, ...]]] = {}
-        for name, task in self.tasks.items():
-            if "classes" in task:
-                types[name] = "FP32", (len(task["classes"]),)
-                types[f"{name}_class"] = "BYTES", ()
-                continue
-            types[name] = "FP32", ()
-            if bins := self.description["distributions"].get(name):
-                types[f"{name}_distribution"] = "FP32", (len(bins),)
-            if name in self.intervals:
-                types[f"{name}_interval"] = "FP32", (2,)
+        for name, kind in self.kinds.items():
+            bins = self.description["distributions"].get(name, ())
+            sizes = {"distribution": len(bins), "interval": 2 * (name in self.intervals)}
+            types.update(kind.types({ending: size for ending, size in sizes.items() if size}))
         return types
 
     def columns(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A backend's outputs and `<task>_class`, the likeliest class's name [n, str], as the SavedModel has them."""
-        columns = dict(outputs)
-        for name, task in self.tasks.items():
-            if "classes" in task:
-                columns[f"{name}_class"] = np.array(task["classes"], object)[outputs[name].argmax(-1)]
-        return columns
+        named = {f"{name}_class": kind.class_names(outputs[name]) for name, kind in self.kinds.items()}
+        return {**outputs, **{name: values for name, values in named.items() if values is not None}}
 
     def check(self, outputs: dict[str, np.ndarray]) -> None:
         """Raises UserError where an output is not finite: no answer is better than NaN."""
         check_finite(outputs, f"Model {self.name}, version {self.version},")
-
-    def _entry(self, outputs: dict[str, np.ndarray], index: int, distributions: bool) -> dict:
-        entry: dict = {}
-        for name, task in self.tasks.items():
-            values = outputs[name][index]
-            if "classes" in task:
-                entry[name] = task["classes"][int(values.argmax())]
-                pairs = zip(task["classes"], values.tolist(), strict=True)
-                entry[f"{name}_probabilities"] = {label: round(value, 4) for label, value in pairs}
-                continue
-            digits = self._digits[name]
-            entry[name] = round(float(values), digits)
-            if f"{name}_interval" in outputs:
-                bounds = outputs[f"{name}_interval"][index].tolist()
-                entry[f"{name}_interval"] = [round(bound, digits) for bound in bounds]
-            if distributions and f"{name}_distribution" in outputs:
-                shares = outputs[f"{name}_distribution"][index].tolist()
-                entry[f"{name}_distribution"] = [round(share, 5) for share in shares]
-        return entry
 
 
 def load_exported(path: str | pathlib.Path, backend: str = AUTO, threads: int = 0) -> ExportedModel:

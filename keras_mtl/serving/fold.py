@@ -7,7 +7,7 @@ import collections
 import keras
 import numpy as np
 
-from keras_mtl.models.lora import merge_lora
+from keras_mtl.layers.lora import merge_lora
 
 
 def fold_batch_normalization(model: keras.Model) -> keras.Model:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_mtl.kinds import Kind
+
 SIDE = 0.25
 """The width and height of a cover, as a share of the image's."""
 PLACES = 7
@@ -36,11 +38,11 @@ def covered(image: np.ndarray) -> np.ndarray:
     return copies
 
 
-def changes(tasks: Mapping[str, Mapping], outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def changes(kinds: Mapping[str, Kind], outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """By task, how far the estimate falls where a part is covered; below 0 it rises.
 
     Args:
-        tasks: as `ExportedModel.tasks`.
+        kinds: the tasks' kinds by name, as `ExportedModel.kinds`.
         outputs: of the images that `covered` gives.
 
     Returns:
@@ -48,14 +50,11 @@ def changes(tasks: Mapping[str, Mapping], outputs: Mapping[str, np.ndarray]) -> 
         the class that is the likeliest with nothing covered.
 
     Example:
+        >>> from keras_mtl.kinds import kind_of
+        >>> from keras_mtl.tasks import Task
         >>> outputs = {"smile": np.array([[0.1, 0.9]] + [[0.4, 0.6]] * 49)}
-        >>> changes({"smile": {"classes": ["no", "yes"]}}, outputs)["smile"][0, 0].round(3)
+        >>> changes({"smile": kind_of(Task("smile", "binary", classes=("no", "yes")))}, outputs)["smile"][0, 0].round(3)
         0.3
     """
-    found = {}
-    for name, task in tasks.items():
-        values = outputs[name].astype(np.float64)
-        if "classes" in task:
-            values = values[:, values[0].argmax()]
-        found[name] = (values[0] - values[1:]).reshape(PLACES, PLACES)
-    return found
+    values = {name: kind.scores(outputs[name]) for name, kind in kinds.items()}
+    return {name: (of[0] - of[1:]).reshape(PLACES, PLACES) for name, of in values.items()}

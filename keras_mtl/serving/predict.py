@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from keras_mtl.errors import UserError
 from keras_mtl.faces.detect import AUTO as ANY_DETECTOR
 from keras_mtl.faces.detect import choose_detector, load_detector
+from keras_mtl.kinds import Kind
 from keras_mtl.locks import only_writer
 from keras_mtl.serving.backends import AUTO
 from keras_mtl.serving.boxes import Pictures
@@ -82,14 +83,14 @@ def predict_files(
     with only_writer(*os.path.split(os.path.realpath(out))) if out else contextlib.nullcontext():
         kept = Kept(out, _made_by(exported, {**seeing, "every_seconds": every_seconds}), overwrite) if out else None
         read = face_reader(margin, faces, load_detector(detector)) if detect else read_whole
-        drawing = Pictures(pictures, exported.tasks) if pictures else None
+        drawing = Pictures(pictures, exported.kinds) if pictures else None
         done = kept.done if kept else set()
         if done:
             print(f"{len(done):,} are in {out} already", file=sys.stderr)
         print(f"Note: {exported.description['limits']}", file=sys.stderr)
         looks = read_ahead((shot for shot in shots(files, every_seconds) if shot.key not in done), read)
         failed = False
-        with _writer(exported.tasks, kept, format) as writer, _progress(len(files), bool(out)) as advance:
+        with _writer(exported.kinds, kept, format) as writer, _progress(len(files), bool(out)) as advance:
             for look, entries in predict_looks(looks, exported.predict_images, batch_size):
                 if look.error:
                     failed = True
@@ -102,10 +103,10 @@ def predict_files(
 
 
 @contextlib.contextmanager
-def _writer(tasks: dict[str, dict], kept: Kept | None, format: str) -> Iterator[Writer]:
+def _writer(kinds: Mapping[str, Kind], kept: Kept | None, format: str) -> Iterator[Writer]:
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(kept.open()) if kept else sys.stdout
-        writer = WRITERS[kept.kind if kept else stdout_kind(format)](tasks, file)
+        writer = WRITERS[kept.kind if kept else stdout_kind(format)](kinds, file)
         if kept is None or not kept.begun:
             writer.begin()
         yield writer

@@ -14,9 +14,9 @@ from typing import Any, TextIO, TypedDict
 from keras_mtl import formulas
 from keras_mtl.errors import UserError
 from keras_mtl.files import csv_cell, json_text, read_bytes, read_json, write_json
+from keras_mtl.kinds import Kind
 from keras_mtl.shapes import check_shape
 from keras_mtl.table import aligned
-from keras_mtl.tasks import Task
 from keras_mtl.values import read_number
 
 FORMATS = ("auto", "table", "json", "csv")
@@ -24,10 +24,15 @@ Key = tuple[str, float | None]
 
 
 class Writer:
-    """Takes the entries of one shot after the other."""
+    """Takes the entries of one shot after the other.
 
-    def __init__(self, tasks: Mapping[str, dict], file: TextIO):
-        self.tasks, self.file = tasks, file
+    Args:
+        kinds: the tasks' kinds by name.
+        file: where to.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind], file: TextIO):
+        self.kinds, self.file = kinds, file
 
     def begin(self) -> None:
         """Writes what stands above the first entry."""
@@ -57,13 +62,8 @@ class Csv(Writer):
     @property
     def columns(self) -> list[str]:
         names = ["image", "seconds", "face", "faces", "box_left", "box_top", "box_right", "box_bottom"]
-        for name, task in self.tasks.items():
-            names.append(name)
-            names += (
-                [f"{name}_{label}" for label in task["classes"]]
-                if "classes" in task
-                else [f"{name}_low", f"{name}_high"]
-            )
+        for name, kind in self.kinds.items():
+            names += [name, *kind.named(*kind.endings)]
         return [*names, "error"]
 
     def write(self, entries: Sequence[dict]) -> None:
@@ -75,47 +75,32 @@ class Csv(Writer):
         flat = dict(entry)
         for side, value in zip(("left", "top", "right", "bottom"), entry.get("box", ()), strict=False):
             flat[f"box_{side}"] = value
-        for name in self.tasks:
-            for label, share in entry.get(f"{name}_probabilities", {}).items():
-                flat[f"{name}_{label}"] = share
-            for end, value in zip(("low", "high"), entry.get(f"{name}_interval", ()), strict=False):
-                flat[f"{name}_{end}"] = value
+        for kind in self.kinds.values():
+            flat.update(kind.flat(entry))
         return {name: csv_cell(value) for name, value in flat.items()}
 
 
 class Table(Writer):
     """An aligned table, printed when all is there."""
 
-    def __init__(self, tasks: Mapping[str, dict], file: TextIO):
-        super().__init__(tasks, file)
+    def __init__(self, kinds: Mapping[str, Kind], file: TextIO):
+        super().__init__(kinds, file)
         self._entries: list[dict] = []
 
     def write(self, entries: Sequence[dict]) -> None:
         self._entries += entries
 
     def end(self) -> None:
-        rows = [("image", *self.tasks)]
+        rows = [("image", *self.kinds)]
         for entry in self._entries:
             if "error" in entry:
-                rows.append((place(entry), entry["error"], *[""] * (len(self.tasks) - 1)))
+                rows.append((place(entry), entry["error"], *[""] * (len(self.kinds) - 1)))
             else:
-                rows.append((place(entry), *(cell(entry, name, task) for name, task in self.tasks.items())))
+                rows.append((place(entry), *(kind.brief(entry) for kind in self.kinds.values())))
         print(aligned(rows), file=self.file)
 
 
 WRITERS: dict[str, type[Writer]] = {"json": JsonLines, "csv": Csv, "table": Table}
-
-
-def cell(entry: dict, name: str, task: Mapping[str, Any]) -> str:
-    """A prediction in few words: "31.4 years (25.0-38.1)" or "smiling (92%)"."""
-    if "classes" in task:
-        return f"{entry[name]} ({entry[f'{name}_probabilities'][entry[name]]:.0%})"
-    digits = Task.from_dict(dict(task)).decimals
-    value = f"{entry[name]:.{digits}f} {task.get('unit', '')}".rstrip()
-    if f"{name}_interval" in entry:
-        low, high = entry[f"{name}_interval"]
-        value += f" ({low:.{digits}f}-{high:.{digits}f})"
-    return value
 
 
 def place(entry: dict) -> str:

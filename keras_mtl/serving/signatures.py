@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_mtl.evaluation.metrics import SMALLEST_PROBABILITY
-from keras_mtl.models.heads import head_of
-from keras_mtl.models.heads.base import BinsHead, quantile
+from keras_mtl.heads.by_name import head_of
+from keras_mtl.kinds import kind_of
 from keras_mtl.serving.calibration import Calibration
 from keras_mtl.serving.photo_graph import decode_image, resize_images
 from keras_mtl.tasks import Task
@@ -20,8 +19,6 @@ _WEIGHT = "keras_mtl_weight_"
 """Begins the name of a constant that is a weight; its number follows."""
 # Photos decoded at once by serve_bytes: one of 24 megapixels takes 360 MB while it is resized.
 DECODED_AT_ONCE = 4
-INTERVAL = (0.1, 0.9)
-"""The quantiles between which an interval lies: the middle 80 %."""
 
 
 def serving_module(model, class_files: Mapping[str, str], calibration: Calibration) -> tf.Module:
@@ -127,35 +124,13 @@ def readable(
     outputs = {}
     for name, task in tasks.items():
         head, raw = head_of(task), tf.cast(logits[name], tf.float32)
-        fitted = calibration.get(name, {})
-        outputs[name] = (
-            _tempered(head.decode(raw), fitted["temperature"]) if task.classes and fitted else head.decode(raw)
-        )
-        bounds = []
-        if isinstance(head, BinsHead):
-            distribution = head.distribution(raw)
-            outputs[f"{name}_distribution"] = distribution
-            bounds = [quantile(distribution, head.values, share) for share in INTERVAL]
-        if "half_width" in fitted:
-            ends = [outputs[name] - fitted["half_width"], outputs[name] + fitted["half_width"]]
-            bounds = [tf.clip_by_value(end, *task.bounds) for end in ends]
-        if bounds:
-            outputs[f"{name}_interval"] = tf.stack(bounds, axis=-1)
+        outputs.update(kind_of(task).outputs(head.decode(raw), head.extra(raw), calibration.get(name, {})))
     return outputs
-
-
-def _tempered(probabilities: tf.Tensor, temperature: float) -> tf.Tensor:
-    """`keras_mtl.evaluation.calibration.at_temperature` in the graph."""
-    return tf.nn.softmax(tf.math.log(tf.maximum(probabilities, SMALLEST_PROBABILITY)) / temperature)
 
 
 def class_names(tasks: Mapping[str, Task], outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """`<task>_class` `[batch]`, string: the name of the likeliest class."""
-    return {
-        f"{name}_class": tf.gather(tf.constant(task.classes), tf.argmax(outputs[name], axis=-1))
-        for name, task in tasks.items()
-        if task.classes
-    }
+    return {word: value for name, task in tasks.items() for word, value in kind_of(task).words(outputs[name]).items()}
 
 
 def with_precision(model, policy: str):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.errors import UserError
+from keras_mtl.kinds import kind_of
 from keras_mtl.serving.backends import BACKENDS
 from keras_mtl.serving.backends.base import Backend
 from keras_mtl.serving.formats.base import FOLDER, Format
@@ -50,11 +51,11 @@ def verify_format(
     for name, task in tasks.items():
         difference = np.abs(outputs[name].astype(np.float64) - reference[name])
         means[name], largest[name] = float(difference.mean()), float(difference.max())
-        low, high = (0.0, 1.0) if task.classes else task.bounds
-        if not means[name] <= one.limit * (high - low):
+        allowed = one.limit * kind_of(task).range
+        if not means[name] <= allowed:
             raise UserError(
                 f"Format {one.name!r} is not published: {name} differs by {means[name]:.3g} in the mean from the "
-                f"SavedModel's, where {one.limit * (high - low):.3g} is allowed. Leave it out of --formats"
+                f"SavedModel's, where {allowed:.3g} is allowed. Leave it out of --formats"
             )
     facts = {
         "file": one.file,

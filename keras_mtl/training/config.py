@@ -288,7 +288,7 @@ class Config(Settings):
         Args:
             sources: how many there are.
         """
-        from keras_mtl.balancing import parse_weighting
+        from keras_mtl.weighting_names import parse_weighting
 
         if self.batch_statistics != "auto":
             return self.batch_statistics == "source"

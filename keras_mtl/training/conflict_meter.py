@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_mtl.balancing.ew import EqualWeighting
+from keras_mtl.balancing.methods.ew import EqualWeighting
 from keras_mtl.balancing.shared import part_of
 from keras_mtl.balancing.step import BalancedStep
 from keras_mtl.balancing.sub_batches import halved
 from keras_mtl.errors import UserError
+from keras_mtl.layers.normalization import pooled_statistics
 from keras_mtl.models.multitask import MultiTaskModel
-from keras_mtl.models.normalization import pooled_statistics
-from keras_mtl.models.resnet import is_stage
 from keras_mtl.training.conflict_cosine import WHOLE
+from keras_mtl.trunks.resnet import is_stage
 
 
 class Products(NamedTuple):

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from keras_mtl.balancing import parse_weighting
 from keras_mtl.balancing.weighting import Weighting
 from keras_mtl.data.augment import Augmentation
 from keras_mtl.data.batches import TrainingBatches, evaluation_batches
@@ -19,9 +18,9 @@ from keras_mtl.data.permuted import permuted
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import Diverged, UserError
+from keras_mtl.kinds import kind_of
 from keras_mtl.locks import only_writer
 from keras_mtl.models.multitask import MultiTaskModel
-from keras_mtl.models.objectives import METRICS
 from keras_mtl.optimizers import build_optimizer, build_schedule
 from keras_mtl.tasks import Task
 from keras_mtl.training.checkpoint import BestModel, Checkpoint, Progress
@@ -37,6 +36,7 @@ from keras_mtl.training.scores import Skill, choosing_score, guess_errors
 from keras_mtl.training.tensorboard import TensorBoardByTask, plain_settings
 from keras_mtl.training.throughput import Throughput
 from keras_mtl.training.way_on import another_try, way_on
+from keras_mtl.weighting_names import parse_weighting
 
 
 def train(config: Config) -> RunFolder:
@@ -237,7 +237,7 @@ def _check_score(score: str, model: MultiTaskModel) -> None:
     """Meets an unknown --best_by before the first epoch, not after it."""
     known = ["val_skill", "val_loss"]
     for name, task in model.tasks.items():
-        known += [f"val_{name}_{measure}" for measure in ("loss", *METRICS[task.kind])]
+        known += [f"val_{name}_{measure}" for measure in ("loss", *kind_of(task).measures)]
     if score not in known:
         raise UserError(f"--best_by takes one of {', '.join(known)}. Received: {score!r}")
 

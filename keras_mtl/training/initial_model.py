@@ -6,15 +6,16 @@ import pathlib
 from collections.abc import Mapping
 
 from keras_mtl.errors import UserError
+from keras_mtl.files import shortened
+from keras_mtl.layers.lora import merge_lora
 from keras_mtl.models.branches import freeze, move_branches, remove_branches
 from keras_mtl.models.divergence import check_weights
 from keras_mtl.models.keras_files import load_model
-from keras_mtl.models.lora import merge_lora
 from keras_mtl.models.multitask import MultiTaskModel, build_model
-from keras_mtl.models.weights import load_torch_weights, read_state_dict
 from keras_mtl.tasks import Task
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.trunks.torch_weights import load_torch_weights, read_state_dict
 from keras_mtl.values import SEEDS
 
 
@@ -108,9 +109,10 @@ def initialise(model: MultiTaskModel, path: str) -> str:
     """
     source = pathlib.Path(path)
     if source.suffix in (".pth", ".pt", ".safetensors"):
-        load_torch_weights(model, read_state_dict(source))
+        loaded = load_torch_weights(model, read_state_dict(source))
         check_weights(model, str(source))
-        return f"Trunk initialised from {source}"
+        unused = f"; not used: {shortened(', '.join(loaded.left_out), 80)}" if loaded.left_out else ""
+        return f"Trunk initialised from {source}, {len(loaded.layers)} layers{unused}"
     if not source.is_dir() and source.suffix != ".keras":
         raise UserError(
             f"--init_from takes a run folder with a model, a .keras, .pth or .safetensors file. Received: {path}"

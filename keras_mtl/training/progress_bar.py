@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from keras_mtl.models.objectives import METRICS
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
 
 WIDTH = 30
@@ -81,12 +81,12 @@ class TaskProgress(keras.callbacks.Callback):
     def _figures(self, task: Task, logs) -> str:
         """One task's figures: training's, then validation's where they are known."""
         parts = []
-        for measure in ("loss", *METRICS[task.kind]):
+        for measure in ("loss", *kind_of(task).measures):
             key = f"{task.name}_{measure}"
             if key not in logs:
                 continue
             unit = f" {task.unit}" if measure == "mae" and task.unit else ""
-            digits = 3 if measure != "mae" else 2 if task.classes else task.decimals + 1
+            digits = 3 if measure == "loss" else kind_of(task).digits(measure)
             shown = f"{float(logs[key]):.{digits}f}"
             if f"val_{key}" in logs:
                 shown += f" (val {float(logs[f'val_{key}']):.{digits}f})"

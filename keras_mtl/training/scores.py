@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_mtl.data.splits import SplitData
 from keras_mtl.errors import UserError
-from keras_mtl.models.objectives import METRICS
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
 
 
@@ -34,10 +34,7 @@ def guess_errors(tasks: Mapping[str, Task], data: Sequence[SplitData]) -> dict[s
         values = values[~np.isnan(values)]
         if not len(values):
             raise UserError(f"No validation image has a label for {name}: raise --validation_fraction or add images")
-        if task.classes:
-            errors[name] = 1.0 - np.unique(values, return_counts=True)[1].max() / len(values)
-        else:
-            errors[name] = float(np.mean(np.abs(values - np.median(values))))
+        errors[name] = kind_of(task).guess_error(values)
     return errors
 
 
@@ -81,9 +78,8 @@ class Skill(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         skills = []
         for name, task in self.tasks.items():
-            metric = METRICS[task.kind][0]
-            value = logs[f"val_{name}_{metric}"]
-            error, guess = 1.0 - value if metric == "accuracy" else value, self.guesses[name]
+            kind = kind_of(task)
+            error, guess = kind.error(logs[f"val_{name}_{kind.measures[0]}"]), self.guesses[name]
             skills.append(guess / error - 1.0 if error > guess else 1.0 - error / guess)
         if skills:
             logs["val_skill"] = float(np.mean(skills))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 from tensorboard.plugins.hparams import api as hparams
 
+from keras_mtl.kinds import kind_of
 from keras_mtl.names import owner_of
 from keras_mtl.tasks import Task
 
@@ -101,9 +102,9 @@ class TensorBoardByTask(keras.callbacks.Callback):
             sheet.paste(Image.fromarray(image).resize((tile, tile)), (column * tile, 0))
             for row, (name, task) in enumerate(self.tasks.items()):
                 label = data.labels[name][chosen[column]] if name in data.labels else np.nan
-                text = f"{name} {_readable(task, decoded[name][column])}"
+                text = f"{name} {kind_of(task).readable(decoded[name][column])}"
                 if not np.isnan(label):
-                    text += f" (is {_readable(task, label)})"
+                    text += f" (is {kind_of(task).readable(label)})"
                 draw.text((column * tile + 2, tile + row * line), text, fill="black")
         return np.asarray(sheet)
 
@@ -121,12 +122,6 @@ def by_tag(figures: Mapping[str, float], tasks: Iterable[str]) -> dict[str, floa
         task = owner_of(name, tasks)
         tags[name if task is None else f"{task}/{name[len(task) + 1 :]}"] = float(value)
     return tags
-
-
-def _readable(task: Task, value) -> str:
-    if not task.classes:
-        return f"{float(value):.{max(task.decimals - 1, 0)}f}"
-    return task.classes[int(np.argmax(value)) if np.ndim(value) else int(value)]
 
 
 def plain_settings(config) -> dict[str, object]:

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from balancing.matrices import bank
 
-from keras_mtl.balancing import parse_weighting, weighting_class
-from keras_mtl.balancing.graddrop import picked_sign
+from keras_mtl.balancing.methods.graddrop import picked_sign
 from keras_mtl.balancing.stacks import combination, gramian, norms, stacked
 from keras_mtl.errors import UserError
+from keras_mtl.weighting_names import parse_weighting, weighting_class
 
 NAMES = ("db_mtl", "moco", "graddrop", "excess_mtl")
 THAT_REMEMBER = ("db_mtl", "moco", "excess_mtl")

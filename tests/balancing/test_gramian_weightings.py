@@ -10,8 +10,8 @@ import tensorflow as tf
 from balancing.matrices import bank, independent
 from scipy.optimize import nnls
 
-from keras_mtl.balancing import parse_weighting, weighting_class
 from keras_mtl.errors import UserError
+from keras_mtl.weighting_names import parse_weighting, weighting_class
 
 MATRICES = bank()
 INDEPENDENT = independent()

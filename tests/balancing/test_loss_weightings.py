@@ -11,9 +11,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_mtl.balancing import parse_weighting, weighting_class
-from keras_mtl.balancing.ew import EqualWeighting, simplex_grid
+from keras_mtl.balancing.methods.ew import EqualWeighting, simplex_grid
 from keras_mtl.errors import UserError
+from keras_mtl.weighting_names import parse_weighting, weighting_class
 
 NAMES = ("ew", "uw", "dwa", "rlw", "gls", "imtl_l", "famo", "stch")
 # RLW draws its weights, whatever the losses.

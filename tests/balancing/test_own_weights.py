@@ -9,10 +9,10 @@ import tensorflow as tf
 from balancing.test_gradient_weightings import THAT_REMEMBER
 from balancing.test_step import MIXED, RATE, SOURCES, HalvesSpy, Spy, batch_of, by_hand, compiled, is_shared
 
-from keras_mtl.balancing import parse_weighting
 from keras_mtl.models.multitask import MultiTaskModel
 from keras_mtl.models.objectives import TaskOutput
 from keras_mtl.tasks import Task
+from keras_mtl.weighting_names import parse_weighting
 
 OF_OWN = (5.0, 7.0, 11.0)
 BY_SOURCE = [(1, ("one",)), (1, ("other",))]

@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-from keras_mtl.balancing import WEIGHTINGS
+from keras_mtl.weighting_names import WEIGHTINGS
 
 BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
 SPEC = importlib.util.spec_from_file_location("balancing_agreement", BENCHMARKS / "balancing_agreement.py")

@@ -10,9 +10,9 @@ import tensorflow as tf
 import keras_mtl
 from keras_mtl.balancing.weighting import Weighting
 from keras_mtl.errors import UserError
+from keras_mtl.layers.normalization import BatchNormalization
 from keras_mtl.models.branches import freeze
 from keras_mtl.models.multitask import MultiTaskModel
-from keras_mtl.models.normalization import BatchNormalization
 from keras_mtl.models.objectives import TaskLoss, TaskOutput
 from keras_mtl.tasks import BUILT_IN
 
@@ -199,7 +199,7 @@ def test_ones_by_losses_are_keras_own_step():
     batch = batch_of(SOURCES)
     plain = compiled("ew")
     assert plain.balance is None
-    ones = compiled(keras_mtl.balancing.parse_weighting("ew:weights=1/1/1"))
+    ones = compiled(keras_mtl.weighting_names.parse_weighting("ew:weights=1/1/1"))
     assert ones.balance is not None
     for a, b in zip(trained(plain, batch), trained(ones, batch), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
@@ -318,7 +318,7 @@ def test_several_passes_move_the_averages_by_the_law_of_total_variance():
     layer = BatchNormalization(momentum=0.9)
     model = keras.Sequential([keras.Input([2, 2, 3]), layer])
     values = np.random.default_rng(0).normal(3, 2, (10, 2, 2, 3)).astype(np.float32)
-    from keras_mtl.models.normalization import pooled_statistics
+    from keras_mtl.layers.normalization import pooled_statistics
 
     with pooled_statistics(model):
         for rows in (values[:3], values[3:4], values[4:]):
@@ -353,7 +353,7 @@ def test_what_does_not_fit_is_told_at_once(tiny_model, options, message):
         tiny_model.compile("sgd", **options)
 
 
-@pytest.mark.parametrize("weighting", sorted(keras_mtl.balancing.WEIGHTINGS))
+@pytest.mark.parametrize("weighting", sorted(keras_mtl.weighting_names.WEIGHTINGS))
 def test_every_weighting_trains_saves_and_loads(weighting, tmp_path):
     batch = batch_of(SOURCES)
     model = compiled(weighting, SOURCES if weighting != "ew" else None)

@@ -12,10 +12,10 @@ from balancing.matrices import bank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_mtl.balancing import parse_weighting, weighting_class
 from keras_mtl.balancing.simplex import nearest_on_simplex
 from keras_mtl.balancing.surgery import operate, random_orders
 from keras_mtl.errors import UserError
+from keras_mtl.weighting_names import parse_weighting, weighting_class
 
 NAMES = ("pcgrad", "gradvac", "gradnorm", "modo", "sdmgrad")
 # Settings other than the defaults, for the round trips.

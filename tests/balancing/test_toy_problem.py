@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import toy_problem
 
-from keras_mtl.balancing import parse_weighting
+from keras_mtl.weighting_names import parse_weighting
 
 # Without FAMO's decay, as in its authors' run of this problem: nothing is drawn anew, so nothing is to be forgotten.
 THAT_PROMISE = (

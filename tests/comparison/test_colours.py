@@ -1,4 +1,4 @@
-"""Colours, dashes and markers: rows can be told apart, and TensorBoard's groups are the report's colours."""
+"""Colours and dashes: rows can be told apart, and TensorBoard's groups are the report's colours."""
 
 import itertools
 import re
@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 
 from keras_mtl.comparison.cells import rows
-from keras_mtl.comparison.colours import LIGHT, RUN_GROUPS, UNSEEN, colour_of, dash_of, marker_of, tensorboard_link
+from keras_mtl.comparison.colours import LIGHT, RUN_GROUPS, UNSEEN, colour_of, dash_of, tensorboard_link
 from keras_mtl.comparison.config import VARIANTS, CompareConfig
 
 ALL = rows(CompareConfig())
@@ -25,7 +25,7 @@ def contrast(colour: str, ground: str) -> float:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_row_looks_different_and_those_of_one_task_in_colour_and_dash(dark):
-    looks = {(colour_of(row, ALL, dark), dash_of(row, ALL), marker_of(row, ALL)) for row in ALL}
+    looks = {(colour_of(row, ALL, dark), dash_of(row, ALL), row.task) for row in ALL}
     assert len(ALL) == 10 and len(looks) == 10
     for one, other in itertools.combinations(ALL, 2):
         if one.task == other.task or None in (one.task, other.task):

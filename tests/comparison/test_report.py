@@ -22,11 +22,11 @@ from keras_mtl.comparison.report.context import Context
 from keras_mtl.comparison.report.pictures import nets
 from keras_mtl.comparison.report.wording import large, number
 from keras_mtl.comparison.table import build_table
-from keras_mtl.evaluation.calibration import at_temperature, fit_temperature
-from keras_mtl.evaluation.conformal import half_width, wilson
 from keras_mtl.evaluation.metrics import metrics_for
 from keras_mtl.evaluation.predictions import labels_and_predictions
 from keras_mtl.tasks import BUILT_IN, Task
+from keras_mtl.uncertainty.conformal import half_width, wilson
+from keras_mtl.uncertainty.temperature import at_temperature, fit_temperature
 
 EMOTION = Task("emotion", "multiclass", classes=("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"))
 MOOD = Task("mood_level", "ordinal", classes=("low", "<middle>", "high"))

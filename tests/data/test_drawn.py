@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from keras_mtl.data import drawing
-from keras_mtl.data.drawn import DrawnFaces, drawn_faces
+from keras_mtl.data.drawn import DrawnFaces
 from keras_mtl.errors import UserError
-from keras_mtl.tasks import BUILT_IN, Task
+from keras_mtl.tasks import BUILT_IN, Task, select_tasks
 
 TASKS = ("age", "gender", "smile")
+
+
+def drawn_faces(*tasks, fraction=1.0, seed=0):
+    return DrawnFaces("drawn", select_tasks(tasks), f"fraction={fraction}:seed={seed}")
 
 
 @pytest.mark.parametrize(

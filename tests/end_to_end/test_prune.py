@@ -12,8 +12,8 @@ import keras_mtl
 from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.splits import load_split
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.pruning import prune, retraining_config
-from keras_mtl.prune import PruneConfig
+from keras_mtl.pruning.retraining import prune, retraining_config
+from keras_mtl.pruning.settings import PruneConfig
 from keras_mtl.training import RunFolder
 
 

@@ -18,7 +18,7 @@ def ages(labels, predicted):
 
 def test_ages_by_the_decade_of_the_estimate():
     frame = ages([31, 50, 30, np.nan, 116], [30.0, 39.9, 40.0, 35.0, 120.0])
-    assert score_by_estimate(frame, {"age": AGE}, {"age": 5.0}) == {
+    assert score_by_estimate(frame, {"age": AGE}, {"age": {"half_width": 5.0}}) == {
         "age": [
             {"from": 30, "below": 40, "images": 2, "mae": pytest.approx((1 + 10.1) / 2, abs=1e-4), "covered": 0.5},
             {"from": 40, "below": 50, "images": 1, "mae": 10.0, "covered": 0.0},
@@ -43,7 +43,7 @@ def test_classes_by_what_was_said():
 @given(st.lists(st.tuples(st.floats(0, 120), st.floats(-5, 130)), min_size=1, max_size=40))
 def test_every_labelled_image_is_in_one_part(pairs):
     labels, predicted = np.array(pairs).T
-    rows = score_by_estimate(ages(labels, predicted), {"age": AGE}, {"age": 9.0})["age"]
+    rows = score_by_estimate(ages(labels, predicted), {"age": AGE}, {"age": {"half_width": 9.0}})["age"]
     assert sum(row["images"] for row in rows) == len(pairs)
     mean = sum(row["images"] * row["mae"] for row in rows) / len(pairs)
     assert mean == pytest.approx(np.abs(labels - predicted).mean(), abs=1e-3)

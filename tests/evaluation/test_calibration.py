@@ -6,16 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
-from keras_mtl.evaluation.calibration import (
+from keras_mtl.evaluation.metrics import metrics_for
+from keras_mtl.evaluation.statistics import bootstrap
+from keras_mtl.tasks import Task
+from keras_mtl.uncertainty.calibration_error import calibration_error, squared_calibration_error
+from keras_mtl.uncertainty.temperature import (
     at_temperature,
     expected_calibration_error,
     fit_temperature,
     reliability,
 )
-from keras_mtl.evaluation.calibration_error import calibration_error, squared_calibration_error
-from keras_mtl.evaluation.metrics import metrics_for
-from keras_mtl.evaluation.statistics import bootstrap
-from keras_mtl.tasks import Task
 
 
 def drawn(seed: int, images: int, classes: int, sharpness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_mtl.evaluation.conformal import covers, fewest_images, half_width, wilson
+from keras_mtl.uncertainty.conformal import covers, fewest_images, half_width, wilson
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,15 +9,15 @@ from evaluation.test_evaluate import run as run  # the fixture
 
 import keras_mtl
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.calibration import fit_temperature, reliability
 from keras_mtl.evaluation.evaluate import evaluate_run
 from keras_mtl.evaluation.predictions import labels_and_predictions
-from keras_mtl.evaluation.pruning import prune
-from keras_mtl.prune import PruneConfig
+from keras_mtl.pruning.retraining import prune
+from keras_mtl.pruning.settings import PruneConfig
 from keras_mtl.serving.calibration import fit_calibration
 from keras_mtl.serving.export import export_run
 from keras_mtl.tasks import BUILT_IN
 from keras_mtl.training.initial_model import initialise
+from keras_mtl.uncertainty.temperature import fit_temperature, reliability
 
 
 def spoil(run, value):

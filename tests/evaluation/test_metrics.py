@@ -9,7 +9,7 @@ from helpers import TASKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_mtl.evaluation.metrics import METRICS, Metric, from_plain, metrics_for
+from keras_mtl.evaluation.metrics import METRICS, Metric, metrics_for
 from keras_mtl.tasks import KINDS, Task
 
 # Each metric by scikit-learn (or spelt out), on labels [N], predictions and the images' weights [N].
@@ -160,7 +160,10 @@ def test_every_metric_says_what_it_is():
 
 
 def test_a_user_adds_and_replaces_metrics(monkeypatch):
-    kappa = from_plain(lambda labels, predictions: sklearn.metrics.cohen_kappa_score(labels, predictions.argmax(1)))
+    def kappa(labels, predictions, weights):
+        score = sklearn.metrics.cohen_kappa_score
+        return np.array([score(labels, predictions.argmax(1), sample_weight=row) for row in weights])
+
     added = [*METRICS, Metric("kappa", ("multiclass",), kappa, "higher"), Metric("f1", ("binary",), kappa, "higher")]
     monkeypatch.setattr("keras_mtl.evaluation.metrics.METRICS", added)
     labels, predictions = draw("multiclass", 40, seed=1)

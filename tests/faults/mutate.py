@@ -241,7 +241,7 @@ def _safetensors() -> list[bytes]:
 
 
 def _read_safetensors(path: pathlib.Path) -> None:
-    from keras_mtl.models.weights import read_state_dict
+    from keras_mtl.trunks.torch_weights import read_state_dict
 
     read_state_dict(path)
 

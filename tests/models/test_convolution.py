@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl.models import convolution
-from keras_mtl.models.convolution import Conv2D
+from keras_mtl.layers import convolution
+from keras_mtl.layers.convolution import Conv2D
 
 
 @pytest.fixture(autouse=True)

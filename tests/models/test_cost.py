@@ -7,10 +7,10 @@ import keras
 import pytest
 import tensorflow as tf
 
-from keras_mtl.models.convolution import Conv2D
+from keras_mtl.layers.convolution import Conv2D
+from keras_mtl.layers.normalization import BatchNormalization
 from keras_mtl.models.cost import Cost, flops_by_operation, model_cost, training_flops
 from keras_mtl.models.multitask import build_model
-from keras_mtl.models.normalization import BatchNormalization
 
 FIRST, SECOND, DENSE = 2 * 27 * 4 * 36, 2 * 36 * 6 * 16, 2 * 96 * 5  # multiply-adds of the net below, twice
 

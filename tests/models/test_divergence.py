@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl.balancing import WEIGHTINGS
 from keras_mtl.errors import Diverged, UserError
 from keras_mtl.models import MultiTaskModel, build_model
 from keras_mtl.models.divergence import LEAST_SCALE, DivergenceWatch, check_weights
 from keras_mtl.models.objectives import TaskOutput
 from keras_mtl.optimizers import AdamW
 from keras_mtl.tasks import Task
+from keras_mtl.weighting_names import WEIGHTINGS
 
 TASKS = [Task(name, "binary", classes=("no", "yes")) for name in ("hat", "tie")]
 ROWS = 4

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from keras_mtl.errors import UserError
-from keras_mtl.models.heads import HEADS, head_of
-from keras_mtl.models.heads.base import quantile
+from keras_mtl.heads import HEADS, head_of
+from keras_mtl.heads.head import quantile
 from keras_mtl.tasks import BUILT_IN, Task
 
 TASKS = {

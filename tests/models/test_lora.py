@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from keras_mtl.errors import UserError
+from keras_mtl.layers.lora import merge_lora
 from keras_mtl.models.branches import remove_branches
-from keras_mtl.models.lora import merge_lora
-from keras_mtl.models.weights import load_torch_weights
 from keras_mtl.serving.fold import fold_batch_normalization
 from keras_mtl.training.initial_model import initialise, load_trained
+from keras_mtl.trunks.torch_weights import load_torch_weights
 
 LAYERS = ("stage2_block1_conv1", "stage3_block1_downsample_conv", "smile_logits")
 

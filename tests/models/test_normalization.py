@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl.models.normalization import BatchNormalization
+from keras_mtl.layers.normalization import BatchNormalization
 
 
 def pair(shape, **options):

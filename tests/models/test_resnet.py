@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_mtl.models.multitask import add_head
-from keras_mtl.models.resnet import build_trunk
 from keras_mtl.tasks import BUILT_IN
+from keras_mtl.trunks.resnet import build_trunk
+
+
+@contextlib.contextmanager
+def policy(name: str):
+    kept = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    yield
+    keras.config.set_dtype_policy(kept)
 
 
 def trunk(size: int | None = 32, channels: int = 3, **options) -> keras.Model:
@@ -126,7 +136,8 @@ def test_batch_normalization_is_torchs(resnet18):
 
 
 def test_bfloat16_computes_in_bfloat16_and_pools_in_float32():
-    model = trunk(width=4, dtype="mixed_bfloat16")
+    with policy("mixed_bfloat16"):
+        model = trunk(width=4)
     assert model.output["stage1"].dtype == "bfloat16"
     assert model.output["pool"].dtype == "float32"
     assert {weight.dtype for weight in model.weights} == {"float32"}
@@ -143,7 +154,8 @@ def test_float_images_of_0_to_255_are_as_good_as_uint8():
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_it_learns(dtype):
     inputs = keras.Input([32, 32, 3], dtype="uint8")
-    features = build_trunk(inputs, width=4, blocks=(1, 1), dtype=dtype)["pool"]
+    with policy(dtype):
+        features = build_trunk(inputs, width=4, blocks=(1, 1))["pool"]
     model = keras.Model(inputs, keras.layers.Dense(1, dtype="float32", kernel_initializer="zeros")(features))
     model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=False)
     images = np.concatenate([pixels(32, 8), pixels(32, 8) // 2])

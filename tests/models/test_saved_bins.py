@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from keras_mtl.models.heads import head_of
+from keras_mtl.heads import head_of
 from keras_mtl.models.multitask import MultiTaskModel, add_head
 from keras_mtl.serving.export import describe
 from keras_mtl.serving.signatures import readable

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from keras_mtl.models.resnet import build_trunk
-from keras_mtl.models.weights import load_torch_weights, read_state_dict, torch_name
+from keras_mtl.trunks.resnet import build_trunk
+from keras_mtl.trunks.torch_weights import load_torch_weights, read_state_dict, torch_name
 
 REFERENCE = pathlib.Path(__file__).parent / "reference"
 make = runpy.run_path(str(REFERENCE / "make_resnet18.py"))

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_mtl.kinds import kind_of
 from keras_mtl.serving.boxes import LONGEST_SIDE, SHORTEST_SIDE, draw, place_labels
+from keras_mtl.tasks import BUILT_IN
 
-TASKS = {"smile": {"name": "smile", "kind": "binary", "classes": ["not smiling", "smiling"]}}
+KINDS = {"smile": kind_of(BUILT_IN["smile"])}
 SMILING = {"smile": "smiling", "smile_probabilities": {"smiling": 0.93, "not smiling": 0.07}}
 
 side = st.floats(-20, 220)
@@ -39,11 +41,11 @@ def test_no_pixel_of_a_face_that_fills_the_photo_is_painted_over(size):
     """As on a crop of 64 pixels, where words stood over the mouth that they spoke of."""
     random = np.random.default_rng(0)
     photo = PIL.Image.fromarray(random.integers(100, 200, (size[1], size[0], 3), np.uint8))
-    bare = draw(photo, [], TASKS)
+    bare = draw(photo, [], KINDS)
     assert SHORTEST_SIDE <= max(bare.size) <= LONGEST_SIDE
-    whole = draw(photo, [SMILING], TASKS)
+    whole = draw(photo, [SMILING], KINDS)
     assert whole.height > bare.height and whole.crop((0, 0, *bare.size)).tobytes() == bare.tobytes()
-    framed = draw(photo, [{**SMILING, "box": [0, 0, *size]}], TASKS)
+    framed = draw(photo, [{**SMILING, "box": [0, 0, *size]}], KINDS)
     low, high = bare.height // 2, bare.height - 6
     inner = (6, low, bare.width - 6, high)
     assert framed.height > bare.height and framed.crop(inner).tobytes() == bare.crop(inner).tobytes()

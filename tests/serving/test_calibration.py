@@ -9,8 +9,6 @@ import pytest
 from exported_models import SIZE, TASKS, random_model
 
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.calibration import at_temperature, fit_temperature
-from keras_mtl.evaluation.conformal import half_width
 from keras_mtl.evaluation.predictions import labels_and_predictions, write_predictions
 from keras_mtl.serving.calibration import fit_calibration
 from keras_mtl.serving.export import export_model, export_run
@@ -18,6 +16,8 @@ from keras_mtl.serving.exported import load_exported
 from keras_mtl.serving.predict import predict_files
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.uncertainty.conformal import half_width
+from keras_mtl.uncertainty.temperature import at_temperature, fit_temperature
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
 

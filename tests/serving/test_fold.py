@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_mtl.models import MultiTaskModel, build_model
-from keras_mtl.models.resnet import build_trunk
 from keras_mtl.serving.fold import fold_batch_normalization
+from keras_mtl.trunks.resnet import build_trunk
 
 
 def shake(model: keras.Model, seed: int = 0) -> None:

@@ -11,7 +11,6 @@ from exported_models import SIZE, TASKS, random_model
 from helpers import DRAWN, run_command
 
 from keras_mtl.errors import UserError
-from keras_mtl.evaluation.calibration import at_temperature
 from keras_mtl.serving.backends import BACKENDS, load_backend
 from keras_mtl.serving.export import export_model
 from keras_mtl.serving.formats import FORMATS, choose_formats
@@ -19,6 +18,7 @@ from keras_mtl.serving.formats.onnx import Onnx
 from keras_mtl.tasks import BUILT_IN
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
+from keras_mtl.uncertainty.temperature import at_temperature
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, SIZE, SIZE, 3), np.uint8)
 # In shares of an output's range: what 8 or 16 bits may cost a net with random weights.
@@ -170,7 +170,7 @@ def test_wrong_names_and_what_is_missing_are_told(model, exported, tmp_path, mon
 def test_backends_need_no_tensorflow(exported):
     code = """
 import sys, pathlib, numpy
-from keras_mtl.evaluation.calibration import at_temperature
+from keras_mtl.uncertainty.temperature import at_temperature
 from keras_mtl.serving.backends import BACKENDS
 for name in ("onnx", "openvino", "litert"):
     BACKENDS[name](pathlib.Path(sys.argv[1]), name).predict(numpy.zeros([1, 32, 32, 3], numpy.uint8))

@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from keras_mtl.kinds import kind_of
 from keras_mtl.serving.occlusion import PLACES, SIDE, changes, covered
+from keras_mtl.tasks import BUILT_IN
 
 SIZE = 32
+KINDS = {name: kind_of(BUILT_IN[name]) for name in ("age", "smile")}
 
 
 def test_each_copy_has_one_square_of_the_mean_colour_and_together_they_reach_all():
@@ -29,7 +32,7 @@ def test_the_largest_change_is_where_the_model_looks():
     copies = covered(image)
     bright = copies[:, 20:26, 4:10].mean((1, 2, 3)) / 255
     outputs = {"age": 100 * bright, "smile": np.stack([1 - bright, bright], -1)}
-    found = changes({"age": {}, "smile": {"classes": ["no", "yes"]}}, outputs)
+    found = changes(KINDS, outputs)
     for values in found.values():
         i, j = np.unravel_index(values.argmax(), values.shape)
         assert 3 <= i <= 6 and 0 <= j <= 2 and values[0, 6] == 0
@@ -41,4 +44,4 @@ def test_the_largest_change_is_where_the_model_looks():
 
 def test_a_class_that_another_one_takes_over_falls():
     outputs = {"smile": np.array([[0.6, 0.4], *[[0.3, 0.7]] * PLACES**2])}
-    np.testing.assert_allclose(changes({"smile": {"classes": ["no", "yes"]}}, outputs)["smile"], 0.3)
+    np.testing.assert_allclose(changes({"smile": KINDS["smile"]}, outputs)["smile"], 0.3)

@@ -20,11 +20,11 @@ from fake_detector import load, paint
 from helpers import held
 
 from keras_mtl.errors import UserError
+from keras_mtl.kinds import kind_of
 from keras_mtl.serving.export import export_model
 from keras_mtl.serving.exported import load_exported
 from keras_mtl.serving.inputs import find_files
 from keras_mtl.serving.predict import predict_files
-from keras_mtl.serving.results import cell
 from keras_mtl.tasks import BUILT_IN, Task
 
 # Runs the command and prints on stderr which modules it took.
@@ -302,5 +302,5 @@ def test_python_gets_the_same(exported, photos, capsys):
 
 def test_a_short_range_is_told_to_its_thousandth():
     entry = {"share": 0.12344, "share_interval": [0.05, 0.21]}
-    assert cell(entry, "share", Task("share", "regression", low=0, high=0.4).to_dict()) == "0.123 (0.050-0.210)"
-    assert cell({"age": 31.44}, "age", BUILT_IN["age"].to_dict()) == "31.4 years"
+    assert kind_of(Task("share", "regression", low=0, high=0.4)).brief(entry) == "0.123 (0.050-0.210)"
+    assert kind_of(BUILT_IN["age"]).brief({"age": 31.44}) == "31.4 years"

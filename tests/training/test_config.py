@@ -3,7 +3,6 @@ import dataclasses
 import keras
 import pytest
 
-from keras_mtl.balancing import parse_weighting
 from keras_mtl.comparison.cells import rows
 from keras_mtl.comparison.config import CompareConfig
 from keras_mtl.data.sources import parse_sources
@@ -15,6 +14,7 @@ from keras_mtl.training.config import Config
 from keras_mtl.training.inputs import available_split
 from keras_mtl.training.run_folder import RunFolder
 from keras_mtl.values import SEEDS
+from keras_mtl.weighting_names import parse_weighting
 
 WHOLE = Config(
     heads=("age=dldl:sigma=3", "smile=softmax"),

@@ -79,7 +79,7 @@ def test_metrics_are_kept_when_others_are_added(begun):
 def test_bad_settings_are_one_line(settings, message):
     config = Config(**settings)
     with pytest.raises(UserError, match=message):
-        from keras_mtl.models.heads import head_of
+        from keras_mtl.heads import head_of
 
         for task in config.selected_tasks().values():
             head_of(task)

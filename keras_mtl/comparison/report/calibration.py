@@ -12,18 +12,18 @@ from keras_mtl.comparison.report import wording
 from keras_mtl.comparison.report.blocks import Cell, Figure, HtmlTable, Panels, Text
 from keras_mtl.comparison.report.context import SYMBOLS, Context
 from keras_mtl.comparison.report.plots import GREY, plot
-from keras_mtl.evaluation.calibration import (
+from keras_mtl.evaluation.crossed import crossed, number_parts
+from keras_mtl.evaluation.metrics import metrics_for
+from keras_mtl.evaluation.predictions import clusters_of
+from keras_mtl.evaluation.statistics import Estimate
+from keras_mtl.uncertainty.calibration_error import BINS
+from keras_mtl.uncertainty.temperature import (
     Reliability,
     at_temperature,
     expected_calibration_error,
     fit_temperature,
     reliability,
 )
-from keras_mtl.evaluation.calibration_error import BINS
-from keras_mtl.evaluation.crossed import crossed, number_parts
-from keras_mtl.evaluation.metrics import metrics_for
-from keras_mtl.evaluation.predictions import clusters_of
-from keras_mtl.evaluation.statistics import Estimate
 
 SHOWN = ("calibration_error", "brier")
 FEWEST = 10

@@ -13,6 +13,7 @@ from keras_mtl.comparison.report.blocks import Details, Figure, Heading, HtmlTab
 from keras_mtl.comparison.report.calibration import calibration
 from keras_mtl.comparison.report.context import Context
 from keras_mtl.comparison.report.plots import GREY, plot
+from keras_mtl.kinds import kind_of
 
 GRID = np.linspace(0, 1, 101)
 
@@ -21,7 +22,8 @@ def section(context: Context) -> Section | None:
     """Confusion, curves and calibration of each task with classes; None where there is none."""
     blocks: list = []
     for name, task in context.tasks.items():
-        if task.classes and len(context.labelled(context.rows_of(name)[0], name, context.first_seed)[0]):
+        labels, _ = context.labelled(context.rows_of(name)[0], name, context.first_seed)
+        if kind_of(task).shown == "classes" and len(labels):
             title = wording.task_name(name)
             blocks += [Heading(f"{title}: confusion"), *_confusion(context, name)]
             blocks += [Heading(f"{title}: ROC and precision-recall"), *_curves(context, name)]

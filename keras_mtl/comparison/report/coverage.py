@@ -12,9 +12,9 @@ from keras_mtl.comparison.report import wording
 from keras_mtl.comparison.report.blocks import Cell, Heading, HtmlTable, Text
 from keras_mtl.comparison.report.context import FEW, Context
 from keras_mtl.comparison.report.ranges import bins_of, range_title
-from keras_mtl.evaluation.by_estimate import STEPS
-from keras_mtl.evaluation.conformal import LEVEL, covers, fewest_images, half_width, wilson
 from keras_mtl.evaluation.groups import members
+from keras_mtl.kinds.regression import STEPS
+from keras_mtl.uncertainty.conformal import LEVEL, covers, fewest_images, half_width, wilson
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import pathlib
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from keras_mtl.comparison.report.blocks import Cell, Details, Gallery, Heading, 
 from keras_mtl.comparison.report.context import Context
 from keras_mtl.errors import UserError
 from keras_mtl.files import printable
+from keras_mtl.kinds import kind_of
 
 EACH = 6
 SIDE = 112
@@ -93,9 +93,7 @@ def _row(context: Context, name: str) -> Row:
 def _errors(context: Context, name: str) -> np.ndarray:
     """How far off each labelled image is: the distance, or 1 - the probability of the label; float64 [N]."""
     labels, predictions = context.labelled(_row(context, name), name, context.first_seed)
-    if not context.tasks[name].classes:
-        return np.abs(predictions - labels)
-    return 1 - predictions[np.arange(len(labels)), labels]
+    return kind_of(context.tasks[name]).misses(labels, predictions)
 
 
 def _tiles(context: Context, name: str, indices: np.ndarray, pixels: Pixels) -> list[Tile]:
@@ -121,14 +119,10 @@ def _tiles(context: Context, name: str, indices: np.ndarray, pixels: Pixels) -> 
 
 def _shown(context: Context, name: str, image: pd.Series, *, label: bool = False) -> str:
     """A label or a prediction, with the probability of the predicted class."""
-    task = context.tasks[name]
-    if not task.classes:
-        value = float(image[name if label else f"{name}_predicted"])
-        return wording.NONE if math.isnan(value) else f"{value:.{0 if label and value.is_integer() else 1}f}"
-    if label:
-        return str(image[name])
-    best = str(image[f"{name}_predicted"])
-    return f"{best} {wording.percent(float(image[f'{name}_{best}']), 0)}"
+    text, share = kind_of(context.tasks[name]).cell(
+        {str(column): value for column, value in image.items()}, label=label
+    )
+    return f"{text} {wording.percent(share, 0)}" if share is not None else text or wording.NONE
 
 
 def _data_uri(image: np.ndarray) -> str:

@@ -13,9 +13,10 @@ from keras_mtl.comparison.report.context import FEW, SYMBOLS, Context
 from keras_mtl.comparison.report.coverage import coverage
 from keras_mtl.comparison.report.plots import GREY, plot
 from keras_mtl.comparison.report.ranges import bins_of, range_title
-from keras_mtl.evaluation.by_estimate import STEPS
 from keras_mtl.evaluation.metrics import Metric, metrics_for
 from keras_mtl.evaluation.statistics import Estimate
+from keras_mtl.kinds import kind_of
+from keras_mtl.kinds.regression import STEPS
 from keras_mtl.tasks import Task
 
 MOST_POINTS = 1500
@@ -26,9 +27,9 @@ def section(context: Context) -> Section | None:
     """Values predicted, and errors by range; None where no task is a regression."""
     blocks: list = []
     for name, task in context.tasks.items():
-        if task.kind != "regression" or not len(context.images(context.rows_of(name)[0], name, context.first_seed)):
-            continue
         rows, unit = context.rows_of(name), f" {task.unit}".rstrip()
+        if kind_of(task).shown != "values" or not len(context.images(rows[0], name, context.first_seed)):
+            continue
         seeds = f", predicted with seed {context.first_seed}" if len(context.results.seeds) > 1 else ""
         blocks += [
             Heading(f"{wording.task_name(name)}: predicted and true"),

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from keras_mtl.data.audit.pictures import Pictures
-from keras_mtl.data.source import Bad, Records, label_text
+from keras_mtl.data.source import Bad, Records
 from keras_mtl.data.utkface import parse_name
 from keras_mtl.files import printable
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
 from keras_mtl.values import number_of
 
@@ -56,10 +57,7 @@ def malformed_names(images: Sequence[str]) -> dict[str, str]:
 
 def _label_facts(task: Task, values: np.ndarray) -> dict:
     known = values[~np.isnan(values)]
-    counts = collections.Counter(known.tolist())
-    if task.classes:
-        return {"labelled": len(known), "labels": {name: counts[float(i)] for i, name in enumerate(task.classes)}}
-    return {"labelled": len(known), "labels": {label_text(task, value): counts[value] for value in sorted(counts)}}
+    return {"labelled": len(known), "labels": kind_of(task).counts(known)}
 
 
 def task_names(facts: Mapping[str, Mapping]) -> list[str]:

@@ -88,7 +88,7 @@ class Marks:
 class Hair:
     colour: Colour
     grey: float  # share of grey strands
-    style: str  # one of sample.HAIR_STYLES
+    style: str  # bald, buzz, short, side, spiky, curly, afro, bob, long or bun
     volume: float
     length: float  # y of the lowest ends; 0 is ear level
     line: float  # y of the hairline

@@ -8,7 +8,6 @@ from random import Random
 from keras_mtl.data.drawing.face import Colour, Eyes, Face, Hair, Head, Marks, Mouth, Person, Scene, Wear
 from keras_mtl.data.drawing.pen import mix, shade
 
-HAIR_STYLES = ("bald", "buzz", "short", "side", "spiky", "curly", "afro", "bob", "long", "bun")
 BEARDS = ("", "stubble", "moustache", "goatee", "full")
 
 AGE_NOISE, AGE_OUTLIERS, FLIPS = 3.0, 0.02, 0.05

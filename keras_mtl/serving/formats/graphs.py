@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_mtl.models.heads import head_of
+from keras_mtl.heads.by_name import head_of
 from keras_mtl.serving.calibration import Calibration
 from keras_mtl.serving.signatures import readable
 

@@ -48,7 +48,7 @@ async def _explain(state: State, served: Served, photo: bytes) -> dict[str, Any]
         images[:] = covered(pixels.squared(photo, exported.size, config.max_megapixels, state.decoding, until))
         return images
 
-    found = changes(exported.tasks, await served.predict(prepare))
+    found = changes(exported.kinds, await served.predict(prepare))
     return {
         "model": exported.name,
         "version": exported.version,

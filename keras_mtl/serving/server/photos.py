@@ -203,7 +203,7 @@ def _facts(served: Served, distributions: bool = True) -> dict[str, Any]:
         "name": exported.name,
         "version": exported.version,
         "backend": exported.backend.name,
-        "tasks": list(exported.tasks.values()),
+        "tasks": [{**task, **exported.kinds[name].page} for name, task in exported.tasks.items()],
         "intervals": exported.intervals,
         "limits": exported.description["limits"],
     }

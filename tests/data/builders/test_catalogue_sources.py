@@ -9,8 +9,6 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.errors import UserError
 from keras_mtl.tasks import select_tasks
 
-pytest.importorskip("importlib_resources", reason="TFDS needs importlib_resources to find a builder's folder")
-
 FILES = {
     "utkface": ["UTKFace/30_0_1_20170101.jpg.chip.jpg", "UTKFace/8_1_2_20170102.jpg.chip.jpg", "UTKFace/8_1.jpg"],
     "smiles": ["SMILEs/positives/positives7/1.jpg", "SMILEs/negatives/negatives7/2.jpg"],

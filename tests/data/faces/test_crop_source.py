@@ -245,7 +245,6 @@ def test_photos_without_labels_and_with_them_in_one_go(photos, tmp_path, monkeyp
 
 
 def test_photos_kept_in_a_prepared_data_set_are_cropped_as_files_are(tmp_path, monkeypatch):
-    pytest.importorskip("importlib_resources", reason="TFDS needs importlib_resources to find a builder's folder")
     monkeypatch.setenv("KERAS_MTL_CACHE", str(tmp_path / "cache"))
     for i, sides in enumerate(([30], [], [20, 25]), 1):
         paint(tmp_path / "lossless.png", *sides)

@@ -210,7 +210,7 @@ def test_what_estimates_rest_on(address, folder):
     model = load_exported(folder / "b", "tensorflow")
     assert (told["model"], told["version"], list(told["changes"])) == ("b", "1", list(model.tasks))
     copies = covered(square_pixels(PHOTO, model.size))
-    wanted = changes(model.tasks, model.backend.predict(copies))
+    wanted = changes(model.kinds, model.backend.predict(copies))
     for task, values in wanted.items():
         np.testing.assert_allclose(told["changes"][task], values, atol=1e-4)
     assert httpx.post(f"{address}/v1/explain", params={"model": "none"}, content=encoded(PHOTO)).status_code == 404

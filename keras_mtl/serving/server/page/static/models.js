@@ -16,7 +16,7 @@ export function choice(models, fieldset) {
 
 /** What a model predicts, by what, learnt from what; its limits. */
 export function card(model) {
-  const binary = model.tasks.filter((task) => task.kind === "binary").map((task) => task.name.replaceAll("_", " "));
+  const binary = model.tasks.filter((task) => task.classes?.length === 2).map((task) => task.name.replaceAll("_", " "));
   const facts = [
     ["Model", [`${label(model)}, run by ${model.backend}${model.run ? `, exported from run ${model.run}` : ""}`]],
     ["Predicts", model.tasks.map(meaning)],
@@ -37,7 +37,7 @@ export function card(model) {
 
 function meaning(task) {
   const what = task.classes
-    ? `${list(task.classes, "or")}${task.kind === "ordinal" ? ", in this order" : ""}`
+    ? `${list(task.classes, "or")}${task.ordered ? ", in this order" : ""}`
     : `a number from ${task.low} to ${task.high}${task.unit ? ` ${task.unit}` : ""}`;
   return `${title(task.name)}: ${what}`;
 }

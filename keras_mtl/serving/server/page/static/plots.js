@@ -70,7 +70,7 @@ function densities(shares, bins) {
 /** Classes: the likeliest, and a bar for each; in their own order where they have one, else the likeliest first. */
 export function classes(task, entry) {
   const shares = Object.entries(entry[`${task.name}_probabilities`]);
-  if (task.kind === "multiclass") shares.sort((one, other) => other[1] - one[1]);
+  if (task.likeliest_first) shares.sort((one, other) => other[1] - one[1]);
   return [
     element("p", { class: "headline" }, entry[task.name]),
     element("ul", { class: "bars" }, ...shares.map(([name, share]) =>

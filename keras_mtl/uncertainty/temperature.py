@@ -9,10 +9,11 @@ import dataclasses
 
 import numpy as np
 
-from keras_mtl.evaluation.calibration_error import BINS, bin_of
-from keras_mtl.evaluation.metrics import SMALLEST_PROBABILITY
+from keras_mtl.uncertainty.calibration_error import BINS, bin_of
 from keras_mtl.values import check_finite
 
+SMALLEST_PROBABILITY = 2.0**-23
+"""The least that a model is taken at its word for: float32's spacing at 1."""
 # Temperatures outside of 1/20 to 20 mean that a net is always right or knows nothing: no finite one is best then.
 LOG_BOUND = float(np.log(20))
 

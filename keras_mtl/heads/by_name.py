@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 
 from keras_mtl.errors import UserError
-from keras_mtl.models.heads.base import BinsHead, Head
-from keras_mtl.models.heads.corn import Corn
-from keras_mtl.models.heads.dex import Dex
-from keras_mtl.models.heads.dldl import Dldl
-from keras_mtl.models.heads.l1 import L1
-from keras_mtl.models.heads.logistic import Logistic
-from keras_mtl.models.heads.softmax import Softmax
+from keras_mtl.heads.corn import Corn
+from keras_mtl.heads.dex import Dex
+from keras_mtl.heads.dldl import Dldl
+from keras_mtl.heads.head import Head
+from keras_mtl.heads.l1 import L1
+from keras_mtl.heads.logistic import Logistic
+from keras_mtl.heads.softmax import Softmax
+from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
 
 HEADS: dict[str, type[Head]] = {head.name: head for head in (Dldl, Dex, L1, Logistic, Softmax, Corn)}
-DEFAULTS = {"regression": "dldl", "binary": "logistic", "multiclass": "softmax", "ordinal": "corn"}
 
 
 def head_of(task: Task) -> Head:
@@ -24,7 +24,7 @@ def head_of(task: Task) -> Head:
     Raises:
         UserError: an unknown head or option, or a head that can't serve the task's kind.
     """
-    name = task.head or DEFAULTS[task.kind]
+    name = task.head or kind_of(task).head
     if name not in HEADS:
         raise UserError(f"Task {task.name!r}: unknown head {name!r}; known heads: {', '.join(HEADS)}")
     options = dict(task.options)
@@ -36,14 +36,11 @@ def head_of(task: Task) -> Head:
 
 
 def settled(task: Task, step: float | None = None) -> Task:
-    """The task with its bins' distance among its options where that isn't 1, for a model to keep.
+    """The task with the options that its head has settled, for a model to keep: see `Head.settled`.
 
     Args:
-        task: any task; one without bins, or whose options say `step`, stays as it is.
-        step: the distance; by default the head's.
+        task: any task.
+        step: as for `Head.settled`.
     """
-    head = head_of(task)
-    if not isinstance(head, BinsHead) or "step" in dict(task.options):
-        return task
-    step = step or head.step
-    return task if head.step == step == 1 else dataclasses.replace(task, options=(*task.options, ("step", step)))
+    options = {name: value for name, value in head_of(task).settled(step).items() if name not in dict(task.options)}
+    return dataclasses.replace(task, options=(*task.options, *options.items())) if options else task

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_mtl.layers.row_groups import RowGroups
 
 
 @keras.saving.register_keras_serializable(package="keras_mtl")
@@ -36,7 +37,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(*args, **kwargs)
         self._pool: list[tuple] | None = None
 
-    groups_of_rows: Any = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
+    groups_of_rows: RowGroups | None = None  # set while groups of rows are told apart
 
     def call(self, inputs, training=None, mask=None):
         if not self._is_fusable(inputs, mask):

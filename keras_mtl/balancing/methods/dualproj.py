@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_mtl.balancing.cosines import cosines
+from keras_mtl.balancing.methods.upgrad import regularized
 from keras_mtl.balancing.solvers import minimize_quadratic
-from keras_mtl.balancing.upgrad import regularized
 from keras_mtl.balancing.weighting import Weighting
 
 

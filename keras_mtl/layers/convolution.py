@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_mtl.layers.row_groups import RowGroups
 
 SMALL = 16  # pairs of positions of a map up to which products of pixels are cheaper than of patches
 WIDE = 256  # input channels from which the kernel's gradient is faster by products, on 64x64 and 112x112 images
@@ -35,7 +35,7 @@ class Conv2D(keras.layers.Conv2D):
         TensorShape([2, 4, 4, 512])
     """
 
-    groups_of_rows: Any = None  # set while groups of rows are told apart: a `balancing.rows.RowGroups`
+    groups_of_rows: RowGroups | None = None  # set while groups of rows are told apart
     _is_training = False  # of the last call: predictions and exports keep the plain convolution
 
     def call(self, inputs, training=None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_mtl.models.heads.base import Head
+from keras_mtl.heads.head import Head
 
 
 class Logistic(Head):

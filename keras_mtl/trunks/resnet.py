@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import keras
 
 from keras_mtl.errors import UserError
-from keras_mtl.models.convolution import Conv2D
-from keras_mtl.models.normalization import BatchNormalization
+from keras_mtl.layers.convolution import Conv2D
+from keras_mtl.layers.normalization import BatchNormalization
 
 STEMS = ("imagenet", "small")
 SMALLEST = 32  # pixels; below it the last stage of ResNet-18 would see one position and its padding
@@ -31,7 +31,6 @@ def build_trunk(
     blocks: Sequence[int] = (2, 2, 2, 2),
     stem: str = "imagenet",
     seed: int = 0,
-    dtype: str | keras.DTypePolicy | None = None,
 ) -> dict[str, keras.KerasTensor]:
     """The shared layers from pixels to features, of basic residual blocks: y = relu(F(x) + x).
 
@@ -46,8 +45,8 @@ def build_trunk(
         blocks: residual blocks in each stage, one number a stage; (2, 2, 2, 2) is ResNet-18.
         stem: "imagenet" (7x7 with stride 2, then max-pooling) or "small" (3x3 with stride 1, no pooling).
         seed: decides every initial value, together with the layer's name.
-        dtype: a Keras dtype policy for the convolutions; None takes the global one. Pixels are normalised
-            and features are pooled in float32 whatever it is.
+
+    Pixels are normalised and features are pooled in float32 whatever Keras' policy is, by which the rest computes.
 
     Returns:
         The outputs of `stem`, `stage1`, ..., `stageN` (`[batch, h, w, channels]`) and `pool`
@@ -67,7 +66,7 @@ def build_trunk(
         https://arxiv.org/abs/1512.03385
     """
     _check(inputs, width, blocks, stem)
-    make = _Layers(seed, dtype)
+    make = _Layers(seed)
     x = keras.layers.Rescaling(
         # With all axes of an image, so that Keras takes the last for the channels whatever its settings say.
         scale=[[[1 / (255 * std) for std in PIXEL_STD]]],
@@ -106,13 +105,13 @@ def _check(inputs, width, blocks, stem) -> None:
 class _Layers:
     """Makes layers as torchvision sets them up, seeded by name."""
 
-    def __init__(self, seed: int, dtype):
-        self.seed, self.dtype = seed, dtype
+    def __init__(self, seed: int):
+        self.seed = seed
 
     def conv(self, x, filters: int, size: int, stride: int, name: str):
         # Keras' "same" pads one pixel less at the top left where the stride is 2: torch pads both sides.
         if size > 1 and stride > 1:
-            x = keras.layers.ZeroPadding2D(size // 2, "channels_last", dtype=self.dtype, name=f"{name}_pad")(x)
+            x = keras.layers.ZeroPadding2D(size // 2, "channels_last", name=f"{name}_pad")(x)
         return Conv2D(
             filters,
             size,
@@ -123,15 +122,14 @@ class _Layers:
             kernel_initializer=keras.initializers.VarianceScaling(
                 2.0, "fan_out", "untruncated_normal", seed=zlib.crc32(f"{self.seed}/{name}".encode())
             ),
-            dtype=self.dtype,
             name=name,
         )(x)
 
     def norm(self, x, name: str):
-        return BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=self.dtype, name=name)(x)
+        return BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
     def relu(self, x, name: str):
-        return keras.layers.ReLU(dtype=self.dtype, name=name)(x)
+        return keras.layers.ReLU(name=name)(x)
 
 
 def _stem(make: _Layers, x, width: int, stem: str):
@@ -141,8 +139,8 @@ def _stem(make: _Layers, x, width: int, stem: str):
     x = make.norm(make.conv(x, width, 7, 2, "stem_conv"), "stem_bn")
     x = make.relu(x, "stem_relu")
     # No activation is below 0 here, so a border of zeros never wins: the same as torch's border of -inf.
-    x = keras.layers.ZeroPadding2D(1, "channels_last", dtype=make.dtype, name="stem_pad")(x)
-    return keras.layers.MaxPooling2D(3, 2, data_format="channels_last", dtype=make.dtype, name="stem")(x)
+    x = keras.layers.ZeroPadding2D(1, "channels_last", name="stem_pad")(x)
+    return keras.layers.MaxPooling2D(3, 2, data_format="channels_last", name="stem")(x)
 
 
 def _block(make: _Layers, x, filters: int, stride: int, name: str, end: str):
@@ -153,5 +151,5 @@ def _block(make: _Layers, x, filters: int, stride: int, name: str, end: str):
     x = make.norm(make.conv(x, filters, 3, stride, f"{name}_conv1"), f"{name}_bn1")
     x = make.relu(x, f"{name}_relu1")
     x = make.norm(make.conv(x, filters, 3, 1, f"{name}_conv2"), f"{name}_bn2")
-    x = keras.layers.Add(dtype=make.dtype, name=f"{name}_add")([x, shortcut])
+    x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
     return make.relu(x, end)

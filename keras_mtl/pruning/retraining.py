@@ -12,6 +12,7 @@ from keras_mtl.evaluation.metrics import metrics_for
 from keras_mtl.evaluation.scoring import readable
 from keras_mtl.files import short_name
 from keras_mtl.models.cost import model_cost
+from keras_mtl.pruning.settings import PruneConfig
 from keras_mtl.table import aligned
 from keras_mtl.training.config import Config
 from keras_mtl.training.fit import train
@@ -21,7 +22,6 @@ from keras_mtl.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from keras_mtl.models.multitask import MultiTaskModel
-    from keras_mtl.prune import PruneConfig
 
 
 def prune(settings: PruneConfig) -> RunFolder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -13,6 +14,8 @@ from keras_mtl.tasks import Task
 
 PARTS = 120
 """Of a regression's range, to count in where the unit may be any: the years of the age task."""
+EDGE = 0.1
+"""The share of a distribution on each side of its interval, which holds the middle 80 %."""
 
 
 class Head:
@@ -55,6 +58,23 @@ class Head:
         """Logits `[batch, units]` as a value `[batch]` in the task's unit, or probabilities `[batch, classes]`."""
         raise NotImplementedError
 
+    def extra(self, logits) -> dict[str, Any]:
+        """What an export gives besides `decode`: by ending, `<task>_<ending>`, tensors `[batch, …]` of the logits."""
+        return {}
+
+    @property
+    def bins(self) -> list[float]:
+        """The values that `<task>_distribution` gives a probability each; empty where there is none."""
+        return []
+
+    def settled(self, step: float | None) -> dict[str, float]:
+        """Options that a model keeps, so that it stays as it is whatever the defaults will be.
+
+        Args:
+            step: from one bin to the next, of a model of before there was such an option; None for the head's own.
+        """
+        return {}
+
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
         """The names of the head's own settings, as `Task.options` may give them."""
@@ -90,6 +110,20 @@ class BinsHead(Head):
         """The bins' values: low, low + step, …, the one nearest to high."""
         low, high = self.task.bounds
         return [low + number * self.step for number in range(round((high - low) / self.step) + 1)]
+
+    @property
+    def bins(self) -> list[float]:
+        return self.values
+
+    def settled(self, step: float | None) -> dict[str, float]:
+        kept = step or self.step
+        return {} if self.step == kept == 1 else {"step": kept}
+
+    def extra(self, logits) -> dict[str, Any]:
+        """The distribution, and the interval that holds its middle `1 - 2 * EDGE`."""
+        distribution = self.distribution(logits)
+        ends = [quantile(distribution, self.values, share) for share in (EDGE, 1 - EDGE)]
+        return {"distribution": distribution, "interval": keras.ops.stack(ends, axis=-1)}
 
     def decode(self, logits):
         values = keras.ops.convert_to_tensor(self.values, dtype="float32")

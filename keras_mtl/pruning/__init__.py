@@ -1,0 +1,1 @@
+"""Cutting branches off a trained net, and training what is left."""
