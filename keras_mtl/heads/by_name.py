@@ -8,10 +8,10 @@ from keras_mtl.errors import UserError
 from keras_mtl.heads.corn import Corn
 from keras_mtl.heads.dex import Dex
 from keras_mtl.heads.dldl import Dldl
-from keras_mtl.heads.head import Head
 from keras_mtl.heads.l1 import L1
 from keras_mtl.heads.logistic import Logistic
 from keras_mtl.heads.softmax import Softmax
+from keras_mtl.heads.task_head import Head
 from keras_mtl.kinds import kind_of
 from keras_mtl.tasks import Task
 

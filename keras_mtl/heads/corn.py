@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_mtl.heads.head import Head
+from keras_mtl.heads.task_head import Head
 
 
 class Corn(Head):

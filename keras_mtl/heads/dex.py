@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_mtl.heads.head import BinsHead
+from keras_mtl.heads.task_head import BinsHead
 
 
 class Dex(BinsHead):

@@ -7,7 +7,7 @@ import math
 import keras
 
 from keras_mtl.errors import UserError
-from keras_mtl.heads.head import PARTS, BinsHead
+from keras_mtl.heads.task_head import PARTS, BinsHead
 from keras_mtl.tasks import Task
 
 

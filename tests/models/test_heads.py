@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from keras_mtl.errors import UserError
 from keras_mtl.heads import HEADS, head_of
-from keras_mtl.heads.head import quantile
+from keras_mtl.heads.task_head import quantile
 from keras_mtl.tasks import BUILT_IN, Task
 
 TASKS = {

@@ -20,7 +20,7 @@ from keras_mtl.comparison.report import (
     groups,
     overview,
     pictures,
-    regression,
+    predicted_values,
     weightings,
 )
 from keras_mtl.comparison.report.blocks import Section
@@ -63,7 +63,7 @@ def sections(context: Context, *, with_pictures: bool = True) -> list[Section]:
         weightings.section(context),
         curves.section(context),
         conflict.section(context),
-        regression.section(context),
+        predicted_values.section(context),
         classes.section(context),
         groups.section(context),
         costs.section(context),
