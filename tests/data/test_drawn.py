@@ -14,7 +14,7 @@ TASKS = ("age", "gender", "smile")
 
 
 def drawn_faces(*tasks, fraction=1.0, seed=0):
-    return DrawnFaces("drawn", select_tasks(tasks), f"fraction={fraction}:seed={seed}")
+    return DrawnFaces("_".join(("drawn", *tasks)), select_tasks(tasks), f"fraction={fraction}:seed={seed}")
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,12 @@ from keras_mtl.data.sources import parse_sources
 from keras_mtl.data.tabular import CsvSource
 from keras_mtl.errors import UserError
 from keras_mtl.files import read_bytes, read_csv, read_json, read_text, short_name, visible_files
+from keras_mtl.kinds import kind_of
 from keras_mtl.models.keras_files import load_model
 from keras_mtl.serving.inputs import find_files, shots
 from keras_mtl.serving.reading import read_whole
 from keras_mtl.serving.results import Csv, Kept
-from keras_mtl.tasks import read_task_file, select_tasks
+from keras_mtl.tasks import Task, read_task_file, select_tasks
 from keras_mtl.training.config import Config
 from keras_mtl.training.run_folder import RunFolder
 
@@ -264,7 +265,7 @@ def test_predictions_of_files_with_such_names(tmp_path):
     path = tmp_path / "out.csv"
     kept = Kept(str(path), {})
     with kept.open() as file:
-        writer = Csv({"smile": {"classes": ["=yes", "-no"]}}, file)
+        writer = Csv({"smile": kind_of(Task("smile", "binary", classes=("=yes", "-no")))}, file)
         writer.begin()
         for name in ("=a.jpg", "-b.jpg", "c.jpg"):
             entry = {"image": name, "smile": "=yes", "smile_probabilities": {"=yes": 0.9, "-no": 0.1}}
