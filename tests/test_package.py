@@ -15,12 +15,18 @@ def test_importing_the_package_imports_neither_tensorflow_nor_keras():
     assert python(f"import keras_mtl, keras_mtl.data, keras_mtl.training, sys; {show}") == "set()"
 
 
+def test_naming_tasks_imports_no_numpy():
+    """`--help` answers in the time that Python takes to start."""
+    assert python("import keras_mtl.tasks, sys; print('numpy' in sys.modules)") == "False"
+
+
 @pytest.mark.parametrize(
     "imports",
     [
         "import keras, keras_mtl",
         "import keras_mtl, keras",
         "import keras_mtl.heads, keras",
+        "import keras_mtl.balancing.grouped, keras",
         "import tensorflow, keras_mtl, keras",
     ],
 )

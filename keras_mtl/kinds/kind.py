@@ -1,15 +1,17 @@
-"""What every kind of task offers: all that is known of its labels and of what is predicted of them."""
+"""What every kind of task offers: all that is known of its labels and of what is predicted of them.
+
+Kinds import NumPy in functions only: flags name tasks, and `--help` needs none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from keras_mtl.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from keras_mtl.tasks import Task

@@ -6,15 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from keras_mtl.errors import UserError
 from keras_mtl.kinds.kind import Kind
 from keras_mtl.labels import possible_classes
-from keras_mtl.uncertainty.temperature import LOG_BOUND, SMALLEST_PROBABILITY, fit_temperature
 from keras_mtl.values import number_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 FEWEST = 50
@@ -79,12 +77,16 @@ class Named(Kind):
         return 1.0 - value
 
     def guess_error(self, labels: np.ndarray) -> float:
+        import numpy as np
+
         return 1.0 - np.unique(labels, return_counts=True)[1].max() / len(labels)
 
     def digits(self, measure: str) -> int:
         return 2 if measure == "mae" else 3
 
     def readable(self, value: Any) -> str:
+        import numpy as np
+
         return self.task.classes[int(np.argmax(value)) if np.ndim(value) else int(value)]
 
     @property
@@ -100,6 +102,8 @@ class Named(Kind):
         return self.named(*self.task.classes)
 
     def columns(self, labels: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+        import numpy as np
+
         classes = self.task.classes
         columns: dict[str, Any] = {self.task.name: [None if np.isnan(one) else classes[int(one)] for one in labels]}
         columns[f"{self.task.name}_predicted"] = [classes[best] for best in predicted.argmax(-1)]
@@ -111,12 +115,16 @@ class Named(Kind):
             raise UserError(f"{self.task.name} has {min(unknown)[:40]!r}, which is no class of it")
 
     def from_columns(self, labelled: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        import numpy as np
+
         index = {name: position for position, name in enumerate(self.task.classes)}
         labels = np.array([index[str(name)] for name in labelled[self.task.name]], np.int64)
         return labels, labelled[self.numbers].to_numpy(np.float64)
 
     def misses(self, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """1 - the probability of the label."""
+        import numpy as np
+
         return 1 - predictions[np.arange(len(labels)), labels]
 
     def cell(self, row: Mapping[str, Any], *, label: bool = False) -> tuple[str, float | None]:
@@ -128,6 +136,8 @@ class Named(Kind):
 
     def calibrated(self, labels: np.ndarray, predictions: np.ndarray, level: float) -> dict[str, Any]:
         """A temperature; none for a task that the net is right on in all, or at chance: no finite one is best."""
+        from keras_mtl.uncertainty.temperature import LOG_BOUND, fit_temperature
+
         if len(labels) < FEWEST:
             return {}
         temperature = fit_temperature(labels, predictions)
@@ -147,6 +157,8 @@ class Named(Kind):
         """Probabilities `[batch, classes]`, at the fitted temperature."""
         import tensorflow as tf
 
+        from keras_mtl.uncertainty.temperature import SMALLEST_PROBABILITY
+
         if fitted:  # `uncertainty.temperature.at_temperature` in the graph.
             decoded = tf.nn.softmax(tf.math.log(tf.maximum(decoded, SMALLEST_PROBABILITY)) / fitted["temperature"])
         return {self.task.name: decoded}
@@ -157,6 +169,8 @@ class Named(Kind):
         return {f"{self.task.name}_class": tf.gather(tf.constant(self.task.classes), tf.argmax(output, axis=-1))}
 
     def class_names(self, outputs: np.ndarray) -> np.ndarray:
+        import numpy as np
+
         return np.array(self.task.classes, object)[outputs.argmax(-1)]
 
     @property
@@ -164,6 +178,8 @@ class Named(Kind):
         return 1.0
 
     def scores(self, outputs: np.ndarray) -> np.ndarray:
+        import numpy as np
+
         values = outputs.astype(np.float64)
         return values[:, values[0].argmax()]
 

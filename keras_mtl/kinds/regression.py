@@ -7,14 +7,12 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from keras_mtl.errors import UserError
 from keras_mtl.kinds.kind import Kind
-from keras_mtl.uncertainty.conformal import covers, fewest_images, half_width
 from keras_mtl.values import is_number, number_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 STEPS = 12
@@ -59,6 +57,8 @@ class Regression(Kind):
         return float(number)
 
     def text(self, label: float) -> str:
+        import numpy as np
+
         return np.format_float_positional(np.float32(label), trim="-")
 
     def counts(self, labels: np.ndarray) -> dict[str, int]:
@@ -74,6 +74,8 @@ class Regression(Kind):
         return value
 
     def guess_error(self, labels: np.ndarray) -> float:
+        import numpy as np
+
         return float(np.mean(np.abs(labels - np.median(labels))))
 
     def digits(self, measure: str) -> int:
@@ -95,14 +97,20 @@ class Regression(Kind):
         return [self.task.name, *self.named("predicted")]
 
     def columns(self, labels: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+        import numpy as np
+
         return dict(zip(self.numbers, (np.asarray(labels, np.float64), predicted.reshape(-1)), strict=True))
 
     def from_columns(self, labelled: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        import numpy as np
+
         labels, predicted = (labelled[column].to_numpy(np.float64) for column in self.numbers)
         return labels, predicted
 
     def misses(self, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """The distance, in the task's unit."""
+        import numpy as np
+
         return np.abs(predictions - labels)
 
     def cell(self, row: Mapping[str, Any], *, label: bool = False) -> tuple[str, float | None]:
@@ -111,12 +119,18 @@ class Regression(Kind):
 
     def calibrated(self, labels: np.ndarray, predictions: np.ndarray, level: float) -> dict[str, Any]:
         """How far labels lie from predictions: see `uncertainty.conformal`."""
+        from keras_mtl.uncertainty.conformal import fewest_images, half_width
+
         if len(labels) < fewest_images(level):
             return {}
         width = half_width(labels, predictions, level)
         return {"half_width": round(width, 6), "level": level, "images": len(labels)}
 
     def by_estimate(self, labels: np.ndarray, predictions: np.ndarray, fitted: Mapping[str, Any]) -> list[dict]:
+        import numpy as np
+
+        from keras_mtl.uncertainty.conformal import covers
+
         step, (low, high) = self.task.round_part(STEPS), self.bounds
         # The range's end is the end of its last part.
         last = np.ceil(high / step - 1e-9) - 1
@@ -153,6 +167,8 @@ class Regression(Kind):
         return high - low
 
     def scores(self, outputs: np.ndarray) -> np.ndarray:
+        import numpy as np
+
         return outputs.astype(np.float64)
 
     def types(self, endings: Mapping[str, int]) -> dict[str, tuple[str, tuple[int, ...]]]:
