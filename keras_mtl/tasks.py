@@ -63,35 +63,36 @@ class Task:
                 f"{LONGEST} at most: TensorFlow takes no others. Received: name={self.name!r}"
             )
         if not isinstance(self.kind, str) or self.kind not in KINDS:
-            raise self._wrong("kind", f"one of {', '.join(KINDS)}")
+            raise self.wrong("kind", f"one of {', '.join(KINDS)}")
         for field in ("unit", "head"):
             if not isinstance(getattr(self, field), str):
-                raise self._wrong(field, "text")
+                raise self.wrong(field, "text")
         self._check_classes()
         self._check_options()
         for field in ("low", "high"):
             object.__setattr__(self, field, plain(getattr(self, field)))
             if getattr(self, field) is not None and not is_number(getattr(self, field)):
-                raise self._wrong(field, "a finite number")
+                raise self.wrong(field, "a finite number")
         kind_of(self).check()
 
     def _check_classes(self):
         if isinstance(self.classes, str) or not isinstance(self.classes, Sequence):
-            raise self._wrong("classes", "a list of names")
+            raise self.wrong("classes", "a list of names")
         for name in self.classes:
             if not isinstance(name, (str, int, float)) or isinstance(name, bool):
-                raise self._wrong("classes", f"a list of names, and {name!r} is none: write it in quotes")
+                raise self.wrong("classes", f"a list of names, and {name!r} is none: write it in quotes")
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
 
     def _check_options(self):
         if isinstance(self.options, str) or not isinstance(self.options, (Mapping, Sequence)):
-            raise self._wrong("options", "a mapping of settings to numbers")
+            raise self.wrong("options", "a mapping of settings to numbers")
         pairs = tuple(self.options.items()) if isinstance(self.options, Mapping) else tuple(self.options)
         if not all(isinstance(pair, Sequence) and len(pair) == 2 and is_number(pair[1]) for pair in pairs):
-            raise self._wrong("options", "a mapping of settings to numbers")
+            raise self.wrong("options", "a mapping of settings to numbers")
         object.__setattr__(self, "options", tuple((str(name), value) for name, value in pairs))
 
-    def _wrong(self, field: str, expected: str) -> UserError:
+    def wrong(self, field: str, expected: str) -> UserError:
+        """The error for a field that is not what it must be."""
         return UserError(f"Task {self.name!r}: {field} must be {expected}. Received: {getattr(self, field)!r}")
 
     @property

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from keras_mtl.errors import UserError
-
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -49,12 +47,6 @@ class Kind:
     def check(self) -> None:
         """Raises UserError where the task's fields don't make a task of this kind."""
         raise NotImplementedError
-
-    def wrong(self, field: str, expected: str) -> UserError:
-        """The error for a field of the task."""
-        return UserError(
-            f"Task {self.task.name!r}: {field} must be {expected}. Received: {getattr(self.task, field)!r}"
-        )
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -30,7 +30,7 @@ class Regression(Kind):
     def check(self) -> None:
         task = self.task
         if task.classes:
-            raise self.wrong("classes", "left out of a regression, which has low and high")
+            raise task.wrong("classes", "left out of a regression, which has low and high")
         if task.low is None or task.high is None or not task.low < task.high:
             raise UserError(
                 f"Task {task.name!r}: regression needs low < high. Received: low={task.low}, high={task.high}"
